@@ -1,0 +1,1 @@
+"""Running Back on Track in production: container, compose, monitoring."""

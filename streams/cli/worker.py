@@ -1,0 +1,50 @@
+"""`backontrack worker`: one worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.settings import load_settings
+
+
+def worker(
+    until_caught_up: Annotated[
+        bool, typer.Option(help="End when all that lies in the topics now is applied and committed")
+    ] = False,
+    policy: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Policy file (YAML)")] = None,
+    clock: Annotated[str | None, typer.Option(help="wall, or events for imports and simulated time")] = None,
+) -> None:
+    """Run one worker: events in, health, interventions and outcomes out. Start several to share the partitions.
+
+    Ctrl-C or SIGTERM ends it after a last checkpoint. Exit codes: 0 asked to stop or caught up, 1 failed with the
+    reason on stderr.
+
+    Examples:
+        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9092 backontrack worker
+
+        backontrack worker --until-caught-up --clock events
+    """
+    # Imported here: Faust takes a second, which `--help` should not.
+    from streams.logging import configure_logging  # noqa: PLC0415
+    from streams.policy.load import default_policy, load_policy  # noqa: PLC0415
+    from streams.sentiment.vader import VaderScorer  # noqa: PLC0415
+    from streams.shell.worker import StreamWorker  # noqa: PLC0415
+
+    settings = load_settings(policy=policy, clock=clock)
+    configure_logging(settings)
+    rules = (
+        load_policy(settings.policy.read_text(encoding="utf-8"), str(settings.policy))
+        if settings.policy
+        else default_policy()
+    )
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415  not on every platform
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    raise typer.Exit(StreamWorker(settings, rules, VaderScorer(), until_caught_up=until_caught_up).run())

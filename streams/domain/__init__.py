@@ -1,0 +1,1 @@
+"""The words everything else uses: account, partition, events, findings, outputs, ids, time."""

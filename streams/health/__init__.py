@@ -1,0 +1,1 @@
+"""Health of an account against its own normal: signals, dimensions, score, contributions."""

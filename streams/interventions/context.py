@@ -1,0 +1,67 @@
+"""The context bundle: what the customer need not repeat. Short lines for people, from the account's own records."""
+
+from __future__ import annotations
+
+from streams.domain.account import AccountState
+from streams.domain.time import format_duration, format_time
+
+_FACTS = 6
+_TICKETS = 5
+_EPISODES = 3
+
+
+def context(account: AccountState, now: int) -> list[str]:
+    """Who it is, the time line of the last facts, open tickets, past episodes, and the last promise."""
+    return [*_profile(account, now), *_time_line(account), *_tickets(account, now), *_past(account)]
+
+
+def _profile(account: AccountState, now: int) -> list[str]:
+    profile = account.profile
+    lines = []
+    if profile.owner:
+        lines.append(f"account owner: {profile.owner}")
+    if profile.goals:
+        lines.append(f"goals: {'; '.join(profile.goals)}")
+    if profile.channel_preference:
+        lines.append(f"prefers: {profile.channel_preference}")
+    if profile.renewal_at is not None and profile.renewal_at > now:
+        lines.append(f"renewal in {format_duration(profile.renewal_at - now)}")
+    return lines
+
+
+def _time_line(account: AccountState) -> list[str]:
+    """The changes of the score that weigh most, in the order in which they happened, and the last angry words."""
+    facts = [
+        (item.at, f"{item.dimension}: {item.name} {item.points:+.1f} points")
+        for item in sorted(account.health.since_band_change, key=lambda item: (-abs(item.points), item.at))[:_FACTS]
+    ]
+    worst = min(account.signals.utterances, key=lambda said: (said.score, -said.at), default=None)
+    if worst is not None and worst.score < 0:
+        facts.append((worst.at, f"said on {worst.channel}: sentiment {worst.score:+.2f}"))
+    return [f"{format_time(at)[:16]} {text}" for at, text in sorted(facts)]
+
+
+def _tickets(account: AccountState, now: int) -> list[str]:
+    lines = []
+    tickets = sorted(account.signals.tickets.items(), key=lambda item: (item[1].opened_at, item[0]))
+    for ticket_id, ticket in [item for item in tickets if item[1].open][:_TICKETS]:
+        theme = f", {ticket.theme}" if ticket.theme else ""
+        line = f"open ticket {ticket_id} ({ticket.priority}{theme}) for {format_duration(now - ticket.opened_at)}"
+        if ticket.customer_replies:
+            line += f", customer wrote {ticket.customer_replies} times since an answer"
+        if ticket.handovers:
+            line += f", handed over {ticket.handovers} times"
+        lines.append(line)
+    return lines
+
+
+def _past(account: AccountState) -> list[str]:
+    guard = account.guard
+    lines = [
+        f"episode of {format_time(past.opened_at)[:10]}: {past.kind} in {past.dimension}, "
+        f"ended {past.outcome}, grade {past.grade}"
+        for past in guard.history[-_EPISODES:]
+    ]
+    if guard.last_promise:
+        lines.append(f"last promise: {guard.last_promise}")
+    return lines

@@ -1,0 +1,1 @@
+"""How episodes end: verification, grading, measures."""

@@ -1,0 +1,168 @@
+"""One partition's accounts, its stream time and its timers: the log goes in record by record, outputs come out.
+
+The worker, the backtest and the tests' model all run this class; nothing else applies a record. It is a function of
+the log: before a record is applied, every timer that is due by its record time fires, in order of (due, account).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from heapq import heapify, heappop, heappush
+from typing import Any, cast
+
+from streams import fold, topics
+from streams.domain.account import AccountState
+from streams.domain.events import ControlEvent
+from streams.domain.outputs import Origin, Output
+from streams.domain.partition import PartitionState
+from streams.health import feeds, score
+from streams.policy.model import Policy
+from streams.sentiment.scorer import Scorer
+
+_NEVER = 1 << 62
+
+
+class PartitionFold:
+    """All accounts of one partition, folded in place.
+
+    `load` parses the text of a policy record; it raises ValueError when the text is no policy, and the record is then
+    counted as `invalid_policy` and changes nothing.
+    """
+
+    def __init__(
+        self,
+        state: PartitionState,
+        accounts: dict[str, AccountState],
+        policy: Policy,
+        load: Callable[[str], Policy],
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.state = state
+        self.accounts = accounts
+        self.policy = policy
+        self._load = load
+        self._scorer = scorer
+        self.outputs: list[Output] = []
+        """Outputs since the caller last took them."""
+        self.dirty: set[str] = set()
+        """Accounts that changed since the caller last cleared this."""
+        self.health_changed: set[str] = set()
+        """Accounts that are owed a health row; cleared by the caller."""
+        self.tallies: Counter[tuple[str, str]] = Counter()
+        """How many records had which outcome, by (topic, outcome); taken by the caller."""
+        # The heap is derived from the accounts' timers and may hold entries that were replaced since; `_armed` is the
+        # due time of each account's newest entry.
+        self._armed = {key: min(a.timers.values()) for key, a in accounts.items() if a.timers}
+        self._timers = [(due, key) for key, due in self._armed.items()]
+        heapify(self._timers)
+
+    def apply(self, topic: str, offset: int, time: int, event: Mapping[str, Any]) -> None:
+        """Applies one decoded record; `time` is its Kafka timestamp in ms. A record applied before changes nothing."""
+        state = self.state
+        if offset <= state.applied.get(topic, -1):
+            self.tallies[topic, "redelivered"] += 1
+            return
+        origin = Origin(topic, state.partition, offset)
+        if time > state.stream_time:
+            self._advance(time, origin)
+        state.applied[topic] = offset
+        if topic == topics.CONTROL:
+            outcome = self._control(cast("ControlEvent", event))
+        else:
+            outcome = self._account_event(topic, origin, event)
+        self.tallies[topic, outcome] += 1
+
+    def skip(self, topic: str, offset: int, time: int) -> bool:
+        """Passes over a record that could not be read: it moves time and position, nothing else.
+
+        False when it was passed before.
+        """
+        if offset <= self.state.applied.get(topic, -1):
+            return False
+        if time > self.state.stream_time:
+            self._advance(time, Origin(topic, self.state.partition, offset))
+        self.state.applied[topic] = offset
+        self.tallies[topic, "dead_lettered"] += 1
+        return True
+
+    def health_row(self, account_id: str) -> dict[str, Any]:
+        """The account's row of `account-health`."""
+        return score.row(self.accounts[account_id], self.policy)
+
+    def _account_event(self, topic: str, origin: Origin, event: Mapping[str, Any]) -> str:
+        state, now = self.state, self.state.stream_time
+        source = state.sources.get(topic)
+        if source is None or source.silent_since is not None:
+            state.feed_check_at = 0
+        feeds.observe_feed(state, topic, now, self.policy)
+        account_id: str = event["account_id"]
+        account = self.accounts.get(account_id)
+        if account is None:
+            account = self.accounts[account_id] = AccountState(account_id, first_seen_at=now)
+        elif origin.offset <= account.applied.get(topic, -1):
+            # The account's state is ahead of the partition's: it was stored with its outbox before the last checkpoint.
+            return "redelivered"
+        account.applied[topic] = origin.offset
+        step = fold.step(account, state, topic, event, origin, self.policy, self._scorer)
+        self._settle(account, step)
+        return step.outcome
+
+    def _settle(self, account: AccountState, step: fold.Step) -> None:
+        account_id = account.account_id
+        self.dirty.add(account_id)
+        if step.health_changed or step.outputs:  # the row also says which episodes are open
+            self.health_changed.add(account_id)
+        if step.outputs:
+            self.outputs += step.outputs
+        if account.timers:
+            due = min(account.timers.values())
+            if due != self._armed.get(account_id):
+                self._armed[account_id] = due
+                heappush(self._timers, (due, account_id))
+
+    def _advance(self, time: int, origin: Origin) -> None:
+        """Moves stream time to `time`, firing what is due on the way."""
+        state, timers = self.state, self._timers
+        while True:
+            due = timers[0][0] if timers else _NEVER
+            if state.feed_check_at <= min(due, time):
+                self._check_feeds(time)
+                continue
+            if due > time:
+                break
+            account = self.accounts[heappop(timers)[1]]
+            if not account.timers or min(account.timers.values()) != due:
+                continue  # an entry that a later one has replaced
+            self._armed.pop(account.account_id, None)
+            state.stream_time = max(state.stream_time, due)
+            self._settle(account, fold.fire(account, state, due, origin, self.policy))
+        state.stream_time = time
+
+    def _check_feeds(self, time: int) -> None:
+        """Judges the feeds at the moment when one may have turned silent, and notes the next such moment."""
+        state = self.state
+        due = feeds.next_feed_check(state, self.policy)
+        if due is not None and due <= max(state.feed_check_at, state.stream_time):
+            state.stream_time = max(state.stream_time, min(due, time))
+            for topic in feeds.on_feed_timer(state, state.stream_time, self.policy):
+                self.tallies[topic, "feed_silent"] += 1
+            due = feeds.next_feed_check(state, self.policy)
+        state.feed_check_at = _NEVER if due is None else max(due, state.stream_time + 1)
+
+    def _control(self, event: ControlEvent) -> str:
+        kind = event["kind"]
+        if kind == "policy" and event["policy"]:
+            try:
+                self.policy = self._load(event["policy"])
+            except ValueError:
+                return "invalid_policy"
+            self.state.policy = event["policy"]
+            self.state.feed_check_at = 0
+        elif kind == "switch":
+            if event["switch"] != "kill":
+                return "unknown_switch"
+            self.state.killed = bool(event["on"])
+        elif kind != "tick":
+            return "unknown_kind"
+        return "applied"

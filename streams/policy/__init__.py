@@ -1,0 +1,1 @@
+"""The policy: one versioned YAML file, validated on load."""

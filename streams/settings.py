@@ -1,0 +1,139 @@
+"""Every setting, once: type, default, meaning. Environment `BACKONTRACK_<NAME>` or a YAML file (`--config`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.domain.time import parse_duration
+
+PREFIX = "BACKONTRACK_"
+# Read by tests, benches and the Kafka harness, not by the product.
+_FOREIGN = ("BACKONTRACK_DATA", "BACKONTRACK_KAFKA_LIBS", "BACKONTRACK_CONFIG")
+
+
+def _milliseconds(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_milliseconds)]
+"""Milliseconds, written with a unit: 50ms, 30s, 15m, 36h, 3d."""
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, the reason and what to do."""
+
+
+class Settings(BaseSettings):
+    """Settings of every command."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="Kafka bootstrap servers, host:port, separated by commas"
+    )
+    app_id: str = Field(
+        "backontrack", pattern=r"^[A-Za-z0-9._-]+$", description="Consumer group, and prefix of internal topics"
+    )
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="Put before every topic name")
+    clock: Literal["wall", "events"] = Field(
+        "wall",
+        description="wall: quiet partitions get ticks; events: only records move time (imports, tests, simulated time)",
+    )
+    policy: Path | None = Field(None, description="Policy file (YAML); the shipped one when empty")
+    metrics_host: str = Field("127.0.0.1", description="Address on which /livez, /readyz and /metrics are served")
+    metrics_port: int = Field(9108, ge=0, le=65535, description="Port of it; 0 chooses a free one")
+    board_host: str = Field("127.0.0.1", description="Address on which the board is served")
+    board_port: int = Field(8080, ge=0, le=65535, description="Port of the board; 0 chooses a free one")
+    partitions: int = Field(
+        8, ge=1, le=10_000, description="Partitions of the account topics, for `topics create` and `backtest`"
+    )
+    replication_factor: int = Field(1, ge=1, le=32, description="Replicas of created topics; 3 in production")
+    schema_registry: str = Field(
+        "", description="URL of a schema registry, for reading and writing the Confluent frame"
+    )
+    framing: Literal["single-object", "confluent"] = Field(
+        "single-object", description="Frame of written records; both are always readable"
+    )
+    emit_interval: Duration = Field(
+        50, ge=1, description="Longest wait of a decided output before it is stored and sent"
+    )
+    checkpoint_interval: Duration = Field(
+        5_000, ge=10, description="Longest time between checkpoints while records flow"
+    )
+    checkpoint_max_dirty: int = Field(50_000, ge=1, description="Changed accounts that force a checkpoint")
+    session_timeout: Duration = Field(10_000, ge=1_000, description="Kafka group session timeout")
+    delivery_timeout: Duration = Field(
+        30_000, ge=1_000, description="Longest wait for an acknowledgement before the worker gives up and exits"
+    )
+    stall_timeout: Duration = Field(60_000, ge=1_000, description="With lag, no commit for this long means not live")
+    max_record_bytes: int = Field(
+        1_048_576, ge=1_024, description="Larger record values are dead-lettered without being decoded"
+    )
+    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged"
+    )
+
+    def topic(self, name: str) -> str:
+        """Name on the broker of a logical topic."""
+        return self.topic_prefix + name
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from `overrides` (command line), the environment, then the file, then defaults.
+
+    Raises SettingsError for a misspelt or wrong setting, wherever it stands.
+    """
+    known = set(Settings.model_fields)
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable not in _FOREIGN and variable[len(PREFIX) :].lower() not in known:
+            msg = f"{variable}: there is no such setting. {_nearest(variable[len(PREFIX) :].lower(), known)}"
+            raise SettingsError(msg)
+    values: dict[str, Any] = {}
+    path = config or (Path(os.environ["BACKONTRACK_CONFIG"]) if os.environ.get("BACKONTRACK_CONFIG") else None)
+    if path is not None:
+        values = _read_file(path, known)
+    values = {k: v for k, v in values.items() if f"{PREFIX}{k.upper()}" not in os.environ}
+    values.update({k: v for k, v in overrides.items() if v is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{'.'.join(str(part) for part in e['loc']).upper()} = {e['input']!r}: {e['msg']}"
+            for e in error.errors()
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise SettingsError(msg) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        msg = f"{path}: line 1: must be `setting: value` lines"
+        raise SettingsError(msg)
+    for key, _ in node.value:
+        if key.value not in known:
+            line = key.start_mark.line + 1
+            msg = f"{path}: line {line}: {key.value}: there is no such setting. {_nearest(key.value, known)}"
+            raise SettingsError(msg)
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    import difflib  # noqa: PLC0415  only needed for the error message
+
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {near[0]}?" if near else "See `backontrack settings` for all of them."

@@ -1,0 +1,1 @@
+"""The thin shell: Faust, Kafka, Avro and the checkpoint around the core."""

@@ -1,0 +1,217 @@
+"""Topics on the broker: as declared in `streams/topics.py`, created by command, checked before work starts.
+
+Workers never create topics: one that is misspelt, or has the wrong number of partitions, would be used for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._metadata import ClusterMetadata
+from confluent_kafka.admin._resource import ResourceType
+from confluent_kafka.cimpl import NewTopic
+
+from streams import topics
+from streams.settings import Settings
+
+TIMEOUT_S = 15.0
+"""Longest wait for an answer of the broker."""
+# For records that hold other records: dead letters, and states with an outbox.
+_LARGER = 16 * 1_048_576
+
+
+class BrokerUnreachable(Exception):  # noqa: N818  says what happened
+    """No broker answers. The message names the address and the setting."""
+
+
+class Unadministered(Exception):  # noqa: N818  says what the broker is
+    """The broker has no administration interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """How a topic is to be on the broker."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    config: dict[str, str] = field(default_factory=dict)
+    account_keyed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A topic that is not as declared, and what to do about it."""
+
+    topic: str
+    what: str
+    declared: str
+    found: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, needed {self.declared}: {self.fix}"
+
+
+def declared(settings: Settings) -> list[Declared]:
+    """All topics of an application, the changelog included, with their names on the broker."""
+    made = []
+    for topic in topics.TOPICS:
+        config = {"cleanup.policy": "compact" if topic.compacted else "delete", "message.timestamp.type": "CreateTime"}
+        if not topic.compacted:
+            # Record time of imported history is old: any limit would delete it as soon as it is written.
+            config |= {"retention.ms": "-1", "retention.bytes": "-1"}
+        if topic.name == topics.DEAD_LETTERS:
+            config["max.message.bytes"] = str(_LARGER)
+        partitions = settings.partitions if topic.partitioned else 1
+        name = settings.topic(topic.name)
+        made.append(Declared(name, partitions, settings.replication_factor, config, topic.partitioned))
+    compact = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime", "max.message.bytes": str(_LARGER)}
+    name = topics.changelog(settings.app_id)
+    made.append(Declared(name, settings.partitions, settings.replication_factor, compact))
+    return made
+
+
+class Admin:
+    """The broker's administration interface.
+
+    Args:
+        settings: Where the broker is, and what the topics are called.
+
+    Raises BrokerUnreachable from every method when nobody answers.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
+
+    def partitions(self, names: Iterable[str] | None = None) -> dict[str, tuple[int, int]]:
+        """Number of partitions and replicas of each existing topic among `names` (all when None)."""
+        found = self._metadata().topics
+        wanted = set(found if names is None else names)
+        return {
+            name: (len(topic.partitions), min((len(p.replicas) for p in topic.partitions.values()), default=0))
+            for name, topic in found.items()
+            if name in wanted and topic.error is None
+        }
+
+    def config(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Configuration of existing topics; empty for a broker that cannot be asked."""
+        asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not asked or not self._has_controller():
+            return {}
+        answers = self._client.describe_configs(asked, request_timeout=TIMEOUT_S)
+        return {
+            resource.name: {name: entry.value for name, entry in answer.result().items()}
+            for resource, answer in answers.items()
+        }
+
+    def _metadata(self) -> ClusterMetadata:
+        try:
+            return self._client.list_topics(timeout=TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerUnreachable(
+                f"no Kafka broker answers at {self._settings.bootstrap_servers} ({error.args[0].str()}). "
+                "Is it running? Its address is the setting BACKONTRACK_BOOTSTRAP_SERVERS."
+            ) from error
+
+    def _has_controller(self) -> bool:
+        """False for the embedded broker, which names a controller that does not exist; clients would wait for it."""
+        cluster = self._metadata()
+        return cluster.controller_id in cluster.brokers
+
+    def create(self) -> list[str]:
+        """Creates the topics that do not exist; returns their names. Existing ones are left as they are."""
+        existing = self.partitions()
+        missing = [topic for topic in declared(self._settings) if topic.name not in existing]
+        if not missing:
+            return []
+        if not self._has_controller():
+            raise Unadministered(
+                f"{self._settings.bootstrap_servers} is an embedded broker: its topics appear when used"
+            )
+        answers: dict[str, Future[Any]] = self._client.create_topics(
+            [
+                NewTopic(t.name, num_partitions=t.partitions, replication_factor=t.replication_factor, config=t.config)
+                for t in missing
+            ],
+            request_timeout=TIMEOUT_S,
+        )
+        created = []
+        for name, answer in answers.items():
+            try:
+                answer.result()
+            except KafkaException as error:
+                # Somebody else created it in the meantime.
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+            else:
+                created.append(name)
+        return created
+
+    def alter(self, differences: Iterable[Difference]) -> None:
+        """Sets the configurations that differ to what is declared."""
+        by_name = {topic.name: topic for topic in declared(self._settings)}
+        changed: dict[str, ConfigResource] = {}
+        for difference in differences:
+            topic = by_name[difference.topic]
+            if difference.what in topic.config:
+                entry = ConfigEntry(
+                    difference.what, topic.config[difference.what], incremental_operation=AlterConfigOpType.SET
+                )
+                resource = changed.setdefault(topic.name, ConfigResource(ResourceType.TOPIC, topic.name))
+                resource.add_incremental_config(entry)
+        if changed:
+            for answer in self._client.incremental_alter_configs(list(changed.values())).values():
+                answer.result()
+
+    def check(self, *, partitions: int | None = None) -> list[Difference]:
+        """Every way in which the topics differ from what is declared; empty when they fit.
+
+        Account-keyed topics must have the same number of partitions: `partitions` when given, else any.
+        """
+        wanted = declared(self._settings)
+        existing = self.partitions(topic.name for topic in wanted)
+        configs = self.config(existing)
+        keyed = [existing[topic.name][0] for topic in wanted if topic.account_keyed and topic.name in existing]
+        count = partitions or (max(set(keyed), key=keyed.count) if keyed else self._settings.partitions)
+        found: list[Difference] = []
+        for topic in wanted:
+            if topic.name not in existing:
+                fix = "backontrack topics create"
+                found.append(Difference(topic.name, "topic", f"{topic.partitions} partitions", "missing", fix))
+                continue
+            found += _shape(topic, existing[topic.name], count)
+            found += _config(topic, configs.get(topic.name, {}))
+        return found
+
+
+def _shape(topic: Declared, found: tuple[int, int], count: int) -> list[Difference]:
+    differences = []
+    if topic.account_keyed and found[0] != count:
+        fix = "all account topics need the same number: create it anew (set BACKONTRACK_PARTITIONS to keep theirs)"
+        differences.append(Difference(topic.name, "partitions", str(count), str(found[0]), fix))
+    if found[1] < topic.replication_factor:
+        fix = "kafka-reassign-partitions, or lower BACKONTRACK_REPLICATION_FACTOR"
+        differences.append(Difference(topic.name, "replicas", str(topic.replication_factor), str(found[1]), fix))
+    return differences
+
+
+def _config(topic: Declared, found: dict[str, str]) -> list[Difference]:
+    return [
+        Difference(topic.name, name, value, found[name], "backontrack topics create --alter")
+        for name, value in topic.config.items()
+        if name in found and not _suffices(name, value, found[name])
+    ]
+
+
+def _suffices(name: str, value: str, found: str) -> bool:
+    if name == "max.message.bytes":
+        return int(found) >= int(value)
+    return found == value

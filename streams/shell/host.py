@@ -1,0 +1,33 @@
+"""What the consumer needs to know of the rest of the worker, and what it tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from streams.shell.lanes import PartitionLanes
+
+
+class Host(Protocol):
+    """The worker, as the consumer sees it."""
+
+    ranks: Mapping[str, int]
+    """Rank of each topic that is merged, by its name on the broker."""
+    timeout_s: float
+    """Longest wait for an answer of the broker."""
+
+    def next_offset(self, topic: str, partition: int) -> int | None:
+        """Next offset by the recovered state; None when it knows nothing of the topic."""
+        ...
+
+    def stream_time(self, partition: int) -> int:
+        """Stream time of a recovered partition, ms."""
+        ...
+
+    def on_positions(self, turn: int, lanes: Mapping[int, PartitionLanes]) -> None:
+        """A new assignment begins to flow."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Stops the worker."""
+        ...

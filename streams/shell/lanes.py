@@ -1,0 +1,101 @@
+"""One partition on its way from the fetcher to the agent: a lane for each topic, merged into slices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+from streams.merge import Lane, merge
+
+LANE_LIMIT = 2_000
+"""A lane that holds as many records is not fetched for: the back-pressure."""
+SLICE_LIMIT = 2_000
+"""Most records in one slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Records of one partition in the order in which they are applied.
+
+    `turn` numbers the assignments of this worker: a slice of an older turn is not applied.
+    """
+
+    partition: int
+    turn: int
+    records: Sequence[ConsumerRecord[bytes, bytes]]
+
+
+class _Lane(Lane[ConsumerRecord[bytes, bytes]]):
+    __slots__ = ("end", "handed", "position")
+
+    def __init__(self, rank: int, clock: int, position: int, end: int) -> None:
+        super().__init__(rank)
+        self.clock = clock
+        self.position = position
+        self.end = end
+        self.handed = position - 1
+        self.more = position < end
+
+
+class PartitionLanes:
+    """The lanes of one partition.
+
+    Args:
+        partition: Its number.
+        ranks: Rank of each topic.
+        starts: First offset to read and end of the log now, by topic.
+        clock: Stream time of the partition, ms. All that was applied before has at most this record time, so starting
+            every lane's running maximum here gives the order that an undisturbed run has.
+    """
+
+    def __init__(
+        self, partition: int, ranks: Mapping[str, int], starts: Mapping[str, tuple[int, int]], clock: int
+    ) -> None:
+        self.partition = partition
+        self.topics = {topic: _Lane(rank, clock, *starts[topic]) for topic, rank in ranks.items()}
+        self._lanes: list[Lane[ConsumerRecord[bytes, bytes]]] = list(self.topics.values())
+
+    def wanted(self) -> list[str]:
+        """Topics for which more should be fetched now."""
+        return [topic for topic, lane in self.topics.items() if len(lane.buffer) < LANE_LIMIT]
+
+    def push(self, topic: str, records: Iterable[ConsumerRecord[bytes, bytes]]) -> None:
+        """Takes fetched records of a topic, in offset order."""
+        lane = self.topics[topic]
+        append, rank, clock = lane.buffer.append, lane.rank, lane.clock
+        for record in records:
+            timestamp = record.timestamp
+            clock = max(clock, timestamp)
+            append((clock, rank, record.offset, record))
+        lane.clock = clock
+
+    def seen(self, topic: str, position: int, highwater: int | None) -> None:
+        """Notes how far the topic was read and where its log is known to end."""
+        lane = self.topics[topic]
+        lane.position = max(lane.position, position)
+        if highwater is not None and highwater > lane.end:
+            lane.end = highwater
+        lane.more = lane.position < lane.end
+
+    def take(self) -> list[ConsumerRecord[bytes, bytes]]:
+        """The next records that can be ordered for certain; empty when a lane must be waited for."""
+        records = merge(self._lanes, SLICE_LIMIT)
+        for record in records:
+            self.topics[record.topic].handed = record.offset
+        return records
+
+    def lag(self, topic: str, applied: int) -> int:
+        """Records of the topic on the broker beyond the `applied` offset, as far as known."""
+        lane = self.topics[topic]
+        if not lane.more and not lane.buffer and applied >= lane.handed:
+            return 0  # what is left, if anything, are markers that are never handed out
+        return max(0, lane.end - applied - 1)
+
+    def reached(self, topic: str, target: int, applied: int) -> bool:
+        """True when every record before offset `target` is applied."""
+        lane = self.topics[topic]
+        if lane.position < target or applied < min(lane.handed, target - 1):
+            return False
+        return not lane.buffer or lane.buffer[0][2] >= target

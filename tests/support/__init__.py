@@ -1,0 +1,1 @@
+"""What the tests need to run: brokers and records."""

@@ -1,0 +1,1 @@
+"""What cannot run without containers is read and checked."""

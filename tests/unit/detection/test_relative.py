@@ -1,0 +1,120 @@
+"""A drop of a metric against its own normal."""
+
+import random
+
+import pytest
+
+from streams.domain.time import DAY, HOUR, WEEK
+from tests.support.history import MONDAY, History, daily
+
+
+def week(level: float, day: int, noise: random.Random, spread: float = 0.1) -> float:
+    """A working week: weekends are nearly empty."""
+    return max(0.0, level * (1.0 if day % 7 < 5 else 0.1) * (1 + spread * noise.gauss(0, 1)))
+
+
+def kept_alive(history: History, day: int) -> None:
+    """A neighbour without a drop."""
+    history.usage(MONDAY + day * DAY + 20 * HOUR, 10.0, name="other")
+
+
+def test_a_fall_of_sixty_percent_over_three_days_is_found_within_a_week() -> None:
+    """Once, with the normal as baseline and an onset where it began."""
+    noise, history = random.Random(1), History()
+    for day in range(63):
+        daily(history, day, week(100, day, noise))
+    for day in range(63, 80):
+        level = {63: 80.0, 64: 60.0}.get(day, 40.0)
+        daily(history, day, week(level, day, noise))
+    drops = [f for _, f in history.findings if f.kind == "relative"]
+    assert len(drops) == 1
+    drop = drops[0]
+    assert drop.at < MONDAY + 70 * DAY
+    assert MONDAY + 62 * DAY <= drop.onset_at <= MONDAY + 65 * DAY
+    assert drop.baseline == pytest.approx(72, rel=0.2)
+    assert drop.severity > 0.4
+    assert drop.evidence[0].expected == drop.baseline
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_working_week_alone_is_no_drop(seed: int) -> None:
+    """Half a year of empty weekends and noise."""
+    noise, history = random.Random(seed), History()
+    for day in range(182):
+        daily(history, day, week(100, day, noise, 0.2))
+    assert history.kinds() == []
+
+
+def test_growth_is_no_drop_and_becomes_the_normal() -> None:
+    """Twice the use is a healthy account, and the fall back to the old level is then a drop."""
+    noise, history = random.Random(2), History()
+    for day in range(60):
+        daily(history, day, week(100, day, noise))
+    for day in range(60, 120):
+        daily(history, day, week(250, day, noise))
+    assert history.kinds() == []
+    for day in range(120, 130):
+        daily(history, day, week(80, day, noise))
+    assert "relative" in history.kinds()
+
+
+def test_a_recovered_drop_can_be_found_again() -> None:
+    """Fall, return, fall: two findings."""
+    noise, history = random.Random(3), History()
+    for first, last, level in ((0, 60, 100), (60, 74, 30), (74, 110, 100), (110, 124, 30)):
+        for day in range(first, last):
+            daily(history, day, week(level, day, noise))
+    assert history.kinds().count("relative") == 2
+
+
+def test_a_lasting_lower_level_becomes_the_normal() -> None:
+    """After six weeks nobody is asked to mourn it any longer."""
+    noise, history = random.Random(4), History()
+    for day in range(60):
+        daily(history, day, week(100, day, noise))
+    for day in range(60, 120):
+        daily(history, day, week(40, day, noise))
+    signal = history.account.signals.metrics["logins"]
+    assert signal.base is None
+    assert history.account.health.score == pytest.approx(80, abs=6)
+
+
+def test_rising_errors_are_found_and_falling_ones_are_not() -> None:
+    """For a cost the bad direction is up."""
+    noise, history = random.Random(5), History()
+    for day in range(40):
+        daily(history, day, 20 + 2 * noise.random(), "errors")
+    for day in range(40, 50):
+        daily(history, day, 2.0, "errors")
+    assert history.kinds() == []
+    for day in range(50, 62):
+        daily(history, day, 90.0, "errors")
+    assert "relative" in history.kinds()
+
+
+def test_weekly_spend_that_stops_is_found() -> None:
+    """Within eight weeks, through the noise of a shopper."""
+    noise, history = random.Random(6), History()
+    for number in range(40):
+        for shop in range(2):
+            at = MONDAY + number * WEEK + (1 + 3 * shop) * DAY
+            if number < 30:
+                history.usage(at, 30 * noise.gammavariate(2, 0.5), "spend")
+            history.usage(at, 30.0, "spend", name="other")
+    drops = [f for name, f in history.findings if f.kind == "relative" and name == "a"]
+    assert len(drops) == 1
+    assert drops[0].at <= MONDAY + 38 * WEEK
+    assert drops[0].dimension == "sales"
+
+
+def test_the_evidence_grows_with_the_drop_and_lies_between_zero_and_one() -> None:
+    """It is what a score of the series is made of."""
+    noise, history = random.Random(7), History()
+    seen = []
+    for day in range(70):
+        daily(history, day, week(100 if day < 60 else 20, day, noise))
+        kept_alive(history, day)
+        seen.append(history.account.signals.metrics["logins"].evidence)
+    assert max(seen[:60]) < 0.9
+    assert seen[-1] == 1.0
+    assert all(0 <= value <= 1 for value in seen)
