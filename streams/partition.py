@@ -93,7 +93,7 @@ class PartitionFold:
     def _account_event(self, topic: str, origin: Origin, event: Mapping[str, Any]) -> str:
         state, now = self.state, self.state.stream_time
         source = state.sources.get(topic)
-        if source is None or source.silent_since is not None:
+        if source is None or source.silent_since is not None or state.feed_check_at == _NEVER:
             state.feed_check_at = 0
         feeds.observe_feed(state, topic, now, self.policy)
         account_id: str = event["account_id"]

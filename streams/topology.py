@@ -13,6 +13,8 @@ Nothing is wired at import: the worker and every test make their own application
 
 from __future__ import annotations
 
+from typing import Any
+
 from streams import topics
 from streams.settings import Settings
 from streams.shell import agents
@@ -24,4 +26,5 @@ from streams.shell.table import AccountTable
 def wire(app: WorkerApp, settings: Settings, table: AccountTable, fail: FailStop) -> None:
     """Connects the agents to their topics."""
     account_log = app.slices(*(settings.topic(name) for name in topics.RANKS))
-    app.agent(account_log, name="accounts")(agents.accounts(table, fail))
+    accounts: Any = agents.accounts(table, fail)
+    app.agent(account_log, name="accounts")(accounts)

@@ -18,7 +18,7 @@ _RETRY_SECONDS = 2.0
 # Figures over everything are counted at most this often, however many pages look.
 _COUNT_SECONDS = 1.0
 
-log = structlog.get_logger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Follower:

@@ -29,7 +29,7 @@ _HEADERS = {
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEAD_BYTES = 8_190
 
-log = structlog.get_logger(__name__)
+log = structlog.stdlib.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

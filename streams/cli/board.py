@@ -9,6 +9,7 @@ import typer
 
 from streams.board.server import serve
 from streams.cli.refused import Refused
+from streams.logging import configure_logging
 from streams.settings import load_settings
 
 
@@ -31,6 +32,7 @@ def board(
         BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9092 backontrack board --host 0.0.0.0
     """
     settings = load_settings(board_port=port, board_host=host)
+    configure_logging(settings)
     try:
         asyncio.run(serve(settings, lambda url: typer.echo(f"Board at {url}  (Ctrl-C ends)")))
     except OSError as error:

@@ -28,6 +28,9 @@ from streams.views.consume import OutputsUnavailable
 
 _INTERRUPTED = 130
 _LOOK_SECONDS = 0.5
+_LATE = 10.0
+"""Seconds behind plan from which people look less often at their interventions, so that a slow machine is in time."""
+_PLAIN_WIDTH = 120
 
 
 def demo(
@@ -53,7 +56,10 @@ def demo(
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(soft_wrap=not Console().is_terminal)
+    console = Console()
+    if not console.is_terminal:
+        # A file has no width; tables are still laid out.
+        console = Console(width=_PLAIN_WIDTH)
     progress = Progress(World(seed, accounts, days))
     try:
         _run(console, progress, seconds, board=board, plain=plain, keep=keep)
@@ -69,6 +75,10 @@ def demo(
 
 def _run(console: Console, progress: Progress, seconds: float, *, board: bool, plain: bool, keep: bool) -> None:
     world = progress.world
+
+    def hurry() -> bool:
+        return 0 < seconds * progress.share < progress.elapsed - _LATE
+
     console.print(f"Starting an embedded broker, the worker{' and the board' if board else ''} ...")
     with Stage(board=board) as stage:
         if stage.board_url:
@@ -76,7 +86,7 @@ def _run(console: Console, progress: Progress, seconds: float, *, board: bool, p
             console.print(f"The board: {stage.board_url}")
         progress.begin()
         with Screen(console, progress, plain=plain) as screen:
-            for step in run(world, Desk(world), stage.engine):
+            for step in run(world, Desk(world), stage.engine, hurry):
                 progress.step(step.until, stage.engine.feed.acknowledged.total(), step.decided)
                 screen.show()
                 ahead = seconds * progress.share - progress.elapsed

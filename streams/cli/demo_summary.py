@@ -16,10 +16,10 @@ from streams.simulation.drops import ABSENT, BADLY, HONEST_NO, WELL, Drop
 from streams.simulation.verdict import Verdict, judge
 from streams.simulation.world import World, belongs
 from streams.views.episode import EpisodeView
-from streams.views.story import episode_story
+from streams.views.story import Line, episode_story
 from streams.views.summary import Summary, summarise
 from streams.views.view import View
-from streams.views.words import GRADES, SUPPRESSED
+from streams.views.words import GRADES, SUPPRESSED, moment
 
 _TREATMENT = {
     WELL: "acted and followed up",
@@ -39,13 +39,25 @@ def show(console: Console, progress: Progress, stories: int) -> None:
     for number, (title, episode) in enumerate(told(world, view, now)[:stories], start=1):
         console.print(Text(f"\nStory {number}: {title}", style="bold"))
         for line in episode_story(episode, now):
-            console.print(Padding(Text(str(line)), (0, 0, 0, 2)), highlight=False)
+            console.print(Padding(_told(line), (0, 0, 0, 2)), highlight=False)
     weeks, seconds = (now - world.start) / WEEK, max(progress.elapsed, 1e-9)
     console.print(
         f"\n{weeks:.1f} simulated weeks of {len(world.accounts)} accounts in {seconds:.0f} s: "
         f"{progress.processed:,} events, {progress.processed / seconds:,.0f} a second.",
         highlight=False,
     )
+
+
+def _told(line: Line) -> RenderableType:
+    """A line of a story; what was found and how it ended in full, the steps between in one sentence."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    text = Text(line.text)
+    if line.kind in {"opened", "outcome"}:
+        text.append(" " + " ".join(line.details), style="dim")
+    table.add_row(moment(line.at), text)
+    return table
 
 
 def _parts(world: World, verdict: Verdict, summary: Summary, now: int) -> Iterator[RenderableType]:
@@ -56,6 +68,7 @@ def _parts(world: World, verdict: Verdict, summary: Summary, now: int) -> Iterat
     yield (
         f"Drops found: {found} of {seeded} ({_percent(found, seeded)}), "
         f"{verdict.held_back.total()} seen but held back, {len(verdict.missed)} missed"
+        + (f", {verdict.fresh.total()} too fresh to tell" if verdict.fresh else "")
         + (f"; half of them within {format_duration(delay)} of their start." if delay is not None else ".")
     )
     outage = f"{verdict.false_in_outage} of them around" if world.outage.start < now else "before"
@@ -75,6 +88,10 @@ def _parts(world: World, verdict: Verdict, summary: Summary, now: int) -> Iterat
         f"Without the customer having to chase: {_share(summary.unchased_share)} of the recovered. "
         f"Relapsed: {summary.relapsed}. Reported as recovered too early: {verdict.too_early}."
     )
+    yield (
+        f"Value a year of the accounts that recovered: ${summary.value_recovered:,.0f}; "
+        f"of those with open episodes: ${summary.value_at_risk:,.0f}."
+    )
     grades = ", ".join(f"{GRADES[int(grade)]} {count}" for grade, count in sorted(summary.grades.items()))
     yield f"Grades of the answers: {grades}."
     yield _treatments(verdict)
@@ -86,9 +103,9 @@ def _parts(world: World, verdict: Verdict, summary: Summary, now: int) -> Iterat
 
 def _drops(verdict: Verdict) -> Table:
     table = Table(box=None, padding=(0, 2), pad_edge=False)
-    table.add_column("kind")
+    table.add_column("kind", no_wrap=True)
     for name in ("seeded", "found", "held back", "missed", "median delay"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("first raised as")
     for kind, seeded in verdict.seeded.most_common():
         delays = verdict.delays.get(kind)

@@ -52,6 +52,8 @@ def line(signal: SignalState, k: int) -> Line | None:
         return None
     slope = (xy - x * y / w) / spread
     at = (y - slope * x) / w
+    if slope >= 0:
+        return Line(at, slope, 0.0)  # only falls are looked at
     rest = 0.0
     for i in range(max(0, size - k), size):
         f = signal.fs[i]
@@ -82,8 +84,10 @@ def findings(account: AccountState, now: int, policy: Policy) -> list[Finding]:
 
 def _look(name: str, signal: SignalState, metric: MetricPolicy, rules: ForecastPolicy, now: int) -> Finding | None:
     usual = signal.level
-    if signal.score is None or usual <= 0 or len(signal.ys) < rules.min_periods or signal.n < 2 * metric.min_periods:
+    if signal.score is None or usual <= 0 or signal.n < metric.min_periods + rules.min_periods:
         return None  # a season that was learnt from these very periods would make any line fit
+    if signal.recent > usual * (1 - _WAY / 2):
+        return None  # not falling: the line need not be drawn
     fit = line(signal, len(signal.ys))
     bound = usual * (sqrt(rules.share) if metric.transform == "sqrt" else rules.share)
     if fit is None or fit.slope >= 0 or fit.t > -rules.t or not bound < fit.now < usual * (1 - _WAY):

@@ -38,6 +38,15 @@ def findings(account: AccountState, now: int, policy: Policy) -> list[Finding]:
                 at=now,
                 text=f"The mood fell from {start:+.2f} to {end:+.2f} in one {talk.channel} conversation",
                 evidence=(Evidence("sentiment", end, talk.last_at, start, "-1..1", talk.event_id),),
+                baseline=_usual_before(account, talk.channel, talk.started_at),
             )
         )
     return found
+
+
+def _usual_before(account: AccountState, channel: str, started_at: int) -> float | None:
+    """How the customer usually sounded on the channel when the conversation began; None when that is forgotten."""
+    for said in account.signals.utterances:
+        if said.channel == channel and said.at >= started_at:
+            return said.normal
+    return None

@@ -34,7 +34,9 @@ class Scan(NamedTuple):
     back_k: int
 
 
-def scan(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, back_share: float) -> Scan:
+def scan(  # noqa: C901  one loop: this is where the time of a closed period goes
+    signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, back_share: float
+) -> Scan:
     """Looks for a change among the newest periods of the current regime."""
     worse = better = back = 0.0
     worse_k = better_k = back_k = 0
@@ -42,7 +44,7 @@ def scan(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, back_
     variance = max(signal.noise * signal.noise, _TINY * _TINY)
     ff, fy, yy, n = signal.regime_ff, signal.regime_fy, signal.regime_yy, signal.regime_n
     squared = metric.transform == "sqrt"
-    least_back = signal.base is not None
+    dropped, bonus, min_run = signal.base is not None, rules.quiet_bonus, metric.min_run
     a1 = s1 = x1 = 0.0
     ys, fs = signal.ys, signal.fs
     for k in range(1, min(len(ys), n - 1) + 1):
@@ -58,14 +60,16 @@ def scan(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, back_
         e = (before - after) * sign
         g = e * e * a0 * a1 / (ff * variance)
         if e > 0:
-            if n0 >= _LEAST and k >= metric.min_run and _is_drop(before, after, (yy - x1) / a0, x1 / a1, metric):
-                g += rules.quiet_bonus * (k - (x1 - s1 * after) / variance)
-                if g > worse:
-                    worse, worse_k = g, k
+            if n0 >= _LEAST and k >= min_run and g + bonus * k > worse:
+                g += bonus * (k - (x1 - s1 * after) / variance)
+                if g > worse and _is_drop(before, after, (yy - x1) / a0, x1 / a1, metric):
+                    rest = _without_worst(signal, k, before, sign)
+                    if rest is not None and _is_drop(before, rest[0], (yy - x1) / a0, rest[1], metric):
+                        worse, worse_k = g, k
         elif e < 0:
             if n0 >= _LEAST and k >= _LEAST and g > better:
                 better, better_k = g, k
-            if least_back and k >= _LEAST_BACK and g > back:
+            if dropped and k >= _LEAST_BACK and g > back:
                 level = x1 / a1 if squared else after
                 if is_back(level, signal.base or 0.0, back_share, metric):
                     back, back_k = g, k
@@ -83,7 +87,7 @@ def judge(
     if signal.n < metric.min_periods or not signal.unit:
         signal.evidence = 0.0
         return False
-    found = scan(signal, metric, rules, verification.recovery_share)
+    found = scan(signal, metric, rules, verification.share_back(metric))
     limit = metric.evidence
     alarm = False
     if signal.base is not None and found.back > limit and found.back >= found.worse:
@@ -144,6 +148,22 @@ def _is_drop(before: float, after: float, before_raw: float, after_raw: float, m
     if metric.good == "up":
         return before_raw <= 0 or after_raw <= metric.drop_ratio * before_raw
     return after_raw * metric.drop_ratio >= max(0.0, before_raw)
+
+
+def _without_worst(signal: SignalState, k: int, before: float, sign: float) -> tuple[float, float] | None:
+    """Working and raw level of the newest k periods without the worst of them; None when nothing else weighs.
+
+    One lost report is no drop: what is left must be one, too.
+    """
+    ys, fs = signal.ys[-k:], signal.fs[-k:]
+    worst = max(range(k), key=lambda i: fs[i] * (before * fs[i] - ys[i]) * sign)
+    ff = fy = yy = 0.0
+    for i in range(k):
+        if i != worst:
+            ff += fs[i] * fs[i]
+            fy += fs[i] * ys[i]
+            yy += ys[i] * ys[i]
+    return (fy / ff, yy / ff) if ff > _TINY else None
 
 
 def _drop(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, k: int, end: int) -> bool:

@@ -1,8 +1,8 @@
 """An account that is overdue against its own rhythm, and one that never started.
 
 The gap is judged against the account's own distribution of ln(gap) (`health/rhythm.py`): overdue beyond mean + z
-standard deviations and beyond a multiple of the longest recent gap. While the usage feed itself is silent nothing is
-found, and when it returns each account gets its time anew.
+standard deviations and beyond a multiple of the longest recent gap. While the usage feed itself is silent, or nobody
+else has been heard of either, nothing is found, and when the feed returns each account gets its time anew.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ def on_timer(account: AccountState, partition: PartitionState, now: int, policy:
     due = max(pulse.last_at, back_at) + patience
     if now < due:
         account.schedule("silence", due, now)
+        return None
+    if source is None or source.last_at <= pulse.last_at + policy.time.session:
+        # Nobody else was heard of since: it may be the feed.
+        account.schedule("silence", now + _LOOK_AGAIN, now)
         return None
     pulse.overdue_at = now
     gap, usual = now - pulse.last_at, rhythm.usual_gap(pulse)

@@ -13,8 +13,18 @@ class SourceState:
 
     last_at: int = 0
     events: int = 0
-    longest_gap: float = 0.0
-    """Longest recent gap between two events, decaying."""
+    week: list[float] = field(default_factory=list)
+    """How many five-minute slots of each hour of the week usually hold an event, 0..12, Monday 00:00 UTC first."""
+    presence: list[float] = field(default_factory=list)
+    """How often each hour of the week holds an event at all, 0..1."""
+    hours: int = 0
+    """Hours learnt so far."""
+    hour: int = 0
+    """The hour that is being counted, in hours since the epoch."""
+    slot: int = 0
+    """The newest slot that held an event, in slots since the epoch."""
+    active: int = 0
+    """Slots of the hour being counted that held an event."""
     silent_since: int | None = None
     """Time of the last event before the feed was judged silent; None while it flows."""
     silent_until: int = 0

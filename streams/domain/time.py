@@ -33,10 +33,10 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(ms: float) -> str:
-    """The duration in the largest unit that reads well: `90s`, `36.0h`, `12.5d`."""
+    """The duration in the largest unit that reads well: `90s`, `36h`, `12.5d`."""
     for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE)):
         if abs(ms) >= 2 * size:
-            return f"{ms / size:.1f}{unit}"
+            return f"{ms / size:.1f}".removesuffix(".0") + unit
     return f"{ms / SECOND:.0f}s"
 
 

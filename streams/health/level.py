@@ -1,8 +1,9 @@
 """Health of one signal, 0..100: its present level against its own normal. 80 is normal.
 
-Of the distance from normal only what exceeds the standard error of the present level counts, so noise alone takes
-nothing away. For metrics that are good when high, the score below normal is 80 times the share of normal that is left
-(of the raw value); above it, up to 20 points are earned. For costs each standard deviation above normal takes 10.
+Of the distance from normal only what exceeds 1.5 standard errors of the present level counts, so noise alone takes
+next to nothing away. For metrics that are good when high, the score below normal is 80 times the share of normal that
+is left (of the raw value); above it, up to 20 points are earned. For costs each standard deviation above normal takes
+10.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ NORMAL = 80.0
 """Score of a signal that is at its own normal."""
 _BONUS = 100.0 - NORMAL
 _PER_SIGMA = 10.0
+_MARGIN = 1.5
 
 
 def refresh(signal: SignalState, metric: MetricPolicy) -> None:
@@ -27,7 +29,7 @@ def refresh(signal: SignalState, metric: MetricPolicy) -> None:
         signal.score = None
         return
     usual = signal.level
-    error = signal.noise / sqrt(weight)
+    error = _MARGIN * signal.noise / sqrt(weight)
     distance = recent - usual if metric.good == "up" else usual - recent
     beyond = max(0.0, abs(distance) - error)
     if metric.good == "up" and usual > 0:

@@ -74,21 +74,19 @@ def schedule(account: AccountState, now: int, policy: Policy) -> None:
     due: int | None = None
     if account.profile.churned_at is None:
         signals = account.signals
-        moments = [
-            period.next_close(signal, metric_policy(policy.metrics, name), policy)
-            for name, signal in signals.metrics.items()
-        ]
-        moments += [
-            _blocker_moment(ticket.opened_at, ticket.priority, now, policy)
-            for ticket in signals.tickets.values()
-            if ticket.open
-        ]
+        for name, signal in signals.metrics.items():
+            due = _sooner(due, period.next_close(signal, metric_policy(policy.metrics, name), policy))
+        for ticket in signals.tickets.values():
+            if ticket.open:
+                due = _sooner(due, _blocker_moment(ticket.opened_at, ticket.priority, now, policy))
         if signals.utterances and now < signals.utterances[-1].at + _FADING * policy.health.half_life:
-            moments.append(now + WEEK)
-        known = [moment for moment in moments if moment is not None]
-        due = min(known) if known else None
+            due = _sooner(due, now + WEEK)
     if due is not None or "signals" in account.timers:
         account.schedule("signals", due, now)
+
+
+def _sooner(due: int | None, other: int | None) -> int | None:
+    return other if due is None or (other is not None and other < due) else due
 
 
 def _usage(account: AccountState, partition: PartitionState, event: UsageEvent, now: int, policy: Policy) -> str:

@@ -14,14 +14,14 @@ from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState, SourceState
 from streams.domain.signal import SignalState
 from streams.domain.time import start_of
-from streams.health import level, normal
+from streams.health import feeds, level, normal
 from streams.policy.model import Policy
 from streams.policy.signals import MetricPolicy, metric_policy
 
 MOST_AT_ONCE = 40
 """Periods closed in one go; of a longer gap the rest is passed over."""
-DORMANT = 30
-"""Zero periods in a row after which no timer is kept for a metric; its next event wakes it."""
+DORMANT = 15
+"""Zero periods in a row after which no timer is kept for a metric; its next event wakes it. Twice as many in a drop."""
 
 
 def add(signal: SignalState, metric: MetricPolicy, at: int, value: float, event_id: str) -> None:
@@ -99,8 +99,10 @@ def next_close(signal: SignalState, metric: MetricPolicy, policy: Policy) -> int
     """When the open period closes by timer; None when there is none, or the metric is dormant."""
     if not signal.end or not metric.length:
         return None
-    if not signal.count and (not metric.fills or signal.start - signal.newest_at > DORMANT * metric.length):
-        return None
+    if not signal.count:
+        quiet = DORMANT if signal.base is None else 2 * DORMANT
+        if not metric.fills or signal.start - signal.newest_at > quiet * metric.length:
+            return None
     return signal.end + policy.time.close_delay
 
 
@@ -116,7 +118,7 @@ def unjudged(source: SourceState | None, start: int, end: int, policy: Policy) -
     if source.silent_since is not None and end > source.silent_since:
         return True
     # An outage is only known as one after a while; a period that it covers whole must not be learnt before.
-    if source.last_at < start and source.events >= policy.detection.feed.min_events:
+    if source.last_at < start and feeds.known(source, policy):
         return True
     return start < source.silent_until
 

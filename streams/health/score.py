@@ -39,7 +39,9 @@ class Change(NamedTuple):
 def refresh(account: AccountState, partition: PartitionState, now: int, policy: Policy, why: Change) -> bool:
     """Computes health anew at stream time `now`. True when the row has changed."""
     health = account.health
-    fresh = _dimensions(account, partition, now, policy)
+    weights = policy.health.weights_for(account.profile.segment, account.profile.stage)
+    parts = dimensions.parts(account, partition, now, policy)
+    fresh: dict[str, DimensionState] = {name: _dimension(weights[name], parts[name]) for name in DIMENSIONS}
     same_rules = health.policy_version == policy.version
     if same_rules and health.as_of and _same(health.dimensions, fresh):
         return False
@@ -110,25 +112,17 @@ def record(c: Contribution) -> dict[str, Any]:
     return {"dimension": c.dimension, "name": c.name, "points": c.points, "event_id": c.event_id, "at": c.at}
 
 
-def _dimensions(
-    account: AccountState, partition: PartitionState, now: int, policy: Policy
-) -> dict[str, DimensionState]:
-    weights = policy.health.weights_for(account.profile.segment, account.profile.stage)
-    found = dimensions.parts(account, partition, now, policy)
-    return {name: _dimension(weights[name], found[name]) for name in DIMENSIONS}
-
-
 def _dimension(weight: float, parts: dict[str, Part]) -> DimensionState:
-    total = sum(part.weight for part in parts.values())
-    if total <= 0:
+    if not parts:
         return DimensionState(weight=weight)
-    return DimensionState(
-        score=sum(part.weight * part.score for part in parts.values()) / total,
-        confidence=sum(part.weight * part.confidence for part in parts.values()) / total,
-        weight=weight,
-        as_of=max(part.at for part in parts.values()),
-        parts=parts,
-    )
+    total = score = confidence = 0.0
+    newest = 0
+    for part in parts.values():
+        total += part.weight
+        score += part.weight * part.score
+        confidence += part.weight * part.confidence
+        newest = max(newest, part.at)
+    return DimensionState(score / total, confidence / total, weight, newest, parts)
 
 
 def _same(old: dict[str, DimensionState], new: dict[str, DimensionState]) -> bool:

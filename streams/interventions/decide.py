@@ -18,7 +18,7 @@ from streams.interventions.guardrails import Hold, hold
 from streams.interventions.lifecycle import Event, State
 from streams.interventions.machine import fire
 from streams.interventions.prescribe import matching
-from streams.interventions.turn import CANCEL_INTENT, Turn, family
+from streams.interventions.turn import CANCEL_INTENT, Turn, family, of_whole_account
 from streams.outcomes.verification import verdict
 from streams.policy.model import Policy
 
@@ -109,22 +109,26 @@ def _add_evidence(episode: Episode, evidence: tuple[Evidence, ...]) -> None:
     del episode.evidence[_FIRST_EVIDENCE:-_LAST_EVIDENCE]
 
 
-def _urgency(finding: Finding) -> tuple[bool, float, str]:
-    return finding.kind != CANCEL_INTENT, -finding.severity * finding.confidence, finding.cause
+def _urgency(finding: Finding) -> tuple[bool, bool, float, str]:
+    """Sort key. What is known more closely goes before the score, so that the score is evidence for it."""
+    urgency = finding.severity * finding.confidence
+    return finding.kind != CANCEL_INTENT, of_whole_account(finding), -urgency, finding.cause
 
 
 def _episode_of(account: AccountState, finding: Finding) -> Episode | None:
     """The episode that the finding belongs to: one of the same family, or an open one of the same dimension.
 
-    An intent to cancel only belongs to another one.
+    An intent to cancel only belongs to another one; a low score to whatever is open.
     """
-    episodes = [
-        episode
-        for episode in account.episodes.values()
-        if episode.dimension == finding.dimension
-        and (finding.kind != CANCEL_INTENT or episode.kind == CANCEL_INTENT)
-        and (episode.open or family(episode) == family(finding))
-    ]
+    if finding.kind == CANCEL_INTENT:
+        episodes = [episode for episode in account.episodes.values() if episode.kind == CANCEL_INTENT]
+    else:
+        episodes = [
+            episode
+            for episode in account.episodes.values()
+            if (episode.open and (episode.dimension == finding.dimension or of_whole_account(finding)))
+            or family(episode) == family(finding)
+        ]
     return min(episodes, key=lambda episode: (not episode.open, family(episode) != family(finding)), default=None)
 
 
@@ -140,7 +144,7 @@ def _begin(turn: Turn, finding: Finding) -> tuple[Episode, list[Output]]:
     """A new episode, treated or held out."""
     account, guard = turn.account, turn.account.guard
     guard.episodes += 1
-    guard.candidates.pop(finding.cause, None)
+    waited = guard.candidates.pop(finding.cause, None)
     window = turn.policy.guardrails.frequency_cap.window
     guard.fired = [*(at for at in guard.fired if at + window > turn.now), turn.now]
     arm = holdout.arm(account, finding, turn.policy.experiment)
@@ -160,7 +164,7 @@ def _begin(turn: Turn, finding: Finding) -> tuple[Episode, list[Output]]:
         onset_at=finding.onset_at,
         opened_at=turn.now,
         since=turn.now,
-        traceparent=turn.traceparent,
+        traceparent=turn.traceparent or (waited.traceparent if waited else None),
     )
     account.episodes[episode.intervention_id] = episode
     if arm == "held_out":
@@ -200,7 +204,7 @@ def _suppress(turn: Turn, finding: Finding, why: Hold, playbook: str) -> list[Ou
         text=finding.text,
         evidence=list(finding.evidence),
         baseline=finding.baseline,
-        traceparent=turn.traceparent,
+        traceparent=turn.traceparent or (known.traceparent if known else None),
         reason=why.reason,
         until=why.until,
         since=known.since if known else turn.now,

@@ -6,7 +6,7 @@ from streams.domain.episode import Ended, Episode
 from streams.domain.outputs import Output
 from streams.interventions import records
 from streams.interventions.lifecycle import Effect, Event, State, ignored, transition
-from streams.interventions.prescribe import prescribe_first, prescribe_next
+from streams.interventions.prescribe import hold_time, prescribe_first, prescribe_next
 from streams.interventions.turn import Turn, count_ignored
 from streams.outcomes.grading import grade
 
@@ -48,7 +48,7 @@ def _settle(turn: Turn, episode: Episode) -> None:
 
 def _watch(turn: Turn, episode: Episode) -> None:
     """Nothing is owed any more: deadlines go, and a promise that was not due yet has been kept."""
-    episode.follow_up_until = turn.now + turn.policy.episodes.follow_up
+    episode.follow_up_until = turn.now + turn.policy.episodes.follow_up + hold_time(turn, episode)
     episode.ack_by = episode.act_by = episode.verify_by = episode.settle_at = None
     episode.pending_at = None
     if episode.promised_by is not None:

@@ -74,11 +74,11 @@ def _put(turn: Turn, episode: Episode, playbook: Playbook, index: int) -> None:
     episode.approved = False
     episode.ack_by = turn.now + step.deadlines.ack
     episode.act_by = turn.now + step.deadlines.act
-    episode.verify_by = turn.now + step.deadlines.verify + _hold(turn, episode)
+    episode.verify_by = turn.now + step.deadlines.verify + hold_time(turn, episode)
 
 
-def _hold(turn: Turn, episode: Episode) -> int:
-    """How long a recovery of the episode's metric must hold to be verified: that comes on top of the deadline."""
+def hold_time(turn: Turn, episode: Episode) -> int:
+    """How long a recovery of the episode's metric must hold to be verified: that comes on top of other windows."""
     if episode.subject not in turn.account.signals.metrics:
         return 0
     return turn.policy.verification.hold_periods * metric_policy(turn.policy.metrics, episode.subject).length
@@ -125,9 +125,10 @@ def evidence_of(turn: Turn, episode: Episode, step: Step) -> dict[str, str | Non
         "account": turn.account.account_id,
         "action": step.action.replace("_", " "),
         "dimension": episode.dimension,
+        "direction": _direction(leading.value, leading.expected) if leading else None,
         "drop": _distance(leading.value, leading.expected) if leading else None,
         "expected": _number(leading.expected) if leading else None,
-        "finding": episode.text or None,
+        "finding": _sentence(episode.text) or None,
         "goal": profile.goals[0] if profile.goals else None,
         "onset": format_time(episode.onset_at)[:10],
         "open_for": format_duration(now - episode.onset_at),
@@ -154,3 +155,13 @@ def _number(value: float | None) -> str | None:
 
 def _distance(value: float, expected: float | None) -> str | None:
     return f"{abs(expected - value) / abs(expected):.0%}".rstrip("%") if expected else None
+
+
+def _direction(value: float, expected: float | None) -> str | None:
+    return None if expected is None else "below" if value < expected else "above"
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter and a full stop, so that it can stand among others."""
+    text = text.strip().rstrip(".")
+    return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -190,12 +190,13 @@ def _next(turn: Turn, episode: Episode) -> int:
         return look if until is None or until <= turn.now else until
     if episode.held_until is not None and episode.held_until > turn.now:
         return episode.held_until
-    candidates = [
-        look,
+    deadlines = [
+        # The close of a metric's period is a step of its own, at which recovery is looked for.
+        None if episode.subject in turn.account.signals.metrics else look,
         episode.promised_by,
         episode.ack_by if episode.state in WAITING else None,
         episode.act_by if episode.state in {"owned", "acting"} else None,
         episode.settle_at if episode.state == State.ACTED else None,
         episode.verify_by,
     ]
-    return min(at for at in candidates if at is not None)
+    return min((at for at in deadlines if at is not None), default=look)

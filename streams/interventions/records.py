@@ -8,6 +8,7 @@ from streams import topics
 from streams.domain.episode import Episode
 from streams.domain.ids import suppression_id
 from streams.domain.outputs import Output
+from streams.health.score import reasons, record
 from streams.interventions.context import context
 from streams.interventions.turn import Drop, Turn, cause_record
 from streams.outcomes.grading import grade
@@ -23,7 +24,7 @@ def intervention(turn: Turn, episode: Episode, previous: str | None, reason: str
     full = episode.state in _FULL
     graded = grade(episode)
     prescription = episode.prescription
-    record = {
+    fields = {
         "intervention_id": episode.intervention_id,
         "seq": episode.seq,
         "account_id": account.account_id,
@@ -35,7 +36,7 @@ def intervention(turn: Turn, episode: Episode, previous: str | None, reason: str
         "onset_at": episode.onset_at,
         "opened_at": episode.opened_at,
         "evidence": [item.record() for item in episode.evidence],
-        "contributions": _contributions(turn) if full else [],
+        "contributions": [record(one) for one in reasons(account.health, turn.policy)] if full else [],
         "playbook": prescription
         and {
             "name": prescription.playbook,
@@ -62,19 +63,18 @@ def intervention(turn: Turn, episode: Episode, previous: str | None, reason: str
         "grade": graded.grade,
         "low_grade_cause": graded.cause,
         "chases": episode.chases,
-        "context": context(account, turn.now) if full else [],
+        "context": context(account, episode, turn.now, turn.policy) if full else [],
         "value": account.profile.value,
         "policy_version": turn.policy.version,
         "origin": turn.origin.record(),
         "traceparent": turn.traceparent or episode.traceparent,
     }
-    return _numbered(turn, episode, topics.INTERVENTIONS, record)
+    return _numbered(turn, episode, topics.INTERVENTIONS, fields)
 
 
 def outcome(turn: Turn, episode: Episode, name: str, reason: str) -> Output:
     """How the episode stands now that it has reached outcome `name`. Takes the next sequence number."""
-    record = outcome_record(turn, episode, name, reason)
-    return _numbered(turn, episode, topics.OUTCOMES, record)
+    return _numbered(turn, episode, topics.OUTCOMES, outcome_record(turn, episode, name, reason))
 
 
 def suppressed(
@@ -85,7 +85,7 @@ def suppressed(
     account.guard.suppressions += 1
     cause_id = f"{drop.kind}:{drop.dimension}:{drop.subject}"
     record_id = suppression_id(account.account_id, cause_id, account.guard.suppressions)
-    record = {
+    fields = {
         "suppression_id": record_id,
         "seq": 0,
         "account_id": account.account_id,
@@ -100,23 +100,10 @@ def suppressed(
         "origin": turn.origin.record(),
         "traceparent": turn.traceparent,
     }
-    return Output(topics.SUPPRESSED, account.account_id, record_id, 0, turn.now, record)
+    return Output(topics.SUPPRESSED, account.account_id, record_id, 0, turn.now, fields)
 
 
 def _numbered(turn: Turn, episode: Episode, topic: str, record: dict[str, Any]) -> Output:
     seq = episode.seq
     episode.seq += 1
     return Output(topic, turn.account.account_id, episode.intervention_id, seq, turn.now, record)
-
-
-def _contributions(turn: Turn) -> list[dict[str, Any]]:
-    return [
-        {
-            "dimension": item.dimension,
-            "name": item.name,
-            "points": item.points,
-            "event_id": item.event_id,
-            "at": item.at,
-        }
-        for item in turn.account.health.since_band_change
-    ]

@@ -70,14 +70,12 @@ def _promised(turn: Turn, episode: Episode, event: ResponseEvent, _at: int) -> l
         return []
     if not legal(episode, Event.PROMISE):
         return fire(turn, episode, Event.PROMISE)
-    if episode.promised_by is not None and by > episode.promised_by:
-        # Putting off what was promised does not keep it.
-        episode.promises_missed += 1
-    episode.promised_by = by
+    # Putting off what was promised does not keep it: the earliest date stands.
+    episode.promised_by = by if episode.promised_by is None else min(by, episode.promised_by)
     episode.sympathised = True
     _own(episode, event)
     words = (event["action"] or "").replace("_", " ") or "an answer"
-    turn.account.guard.last_promise = f"{words} by {format_time(by)[:16]}"
+    turn.account.guard.last_promise = f"{words} by {format_time(episode.promised_by)[:16]}"
     return fire(turn, episode, Event.PROMISE)
 
 

@@ -10,6 +10,7 @@ from streams.domain.account import AccountState
 from streams.domain.finding import Evidence
 from streams.domain.outputs import Origin
 from streams.domain.partition import PartitionState
+from streams.health.score import SCORE
 from streams.policy.model import Policy
 
 
@@ -58,6 +59,11 @@ class Drop(Protocol):
 
 
 CANCEL_INTENT = "cancel_intent"
+
+
+def of_whole_account(drop: Drop) -> bool:
+    """True for a finding on the score itself: it says that something hurts, not what."""
+    return drop.kind == "threshold" and drop.subject == SCORE
 
 
 def family(drop: Drop) -> tuple[str, str]:

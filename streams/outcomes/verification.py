@@ -51,8 +51,8 @@ def verdict(
     policy: Policy,
 ) -> Verdict:
     """Judges one drop at stream time `now`. Only evidence after `since` (opened, or last relapse) proves anything."""
-    if finding_kind in ("relative", "forecast", "threshold") and subject in account.signals.metrics:
-        return _metric(account, subject, baseline, onset_at, since, now, policy)
+    if finding_kind in ("relative", "forecast") or (finding_kind == "threshold" and subject != SCORE):
+        return _metric(account, finding_kind, subject, baseline, onset_at, since, now, policy)
     if finding_kind in ("silence", "silent_start"):
         return _activity(account, partition, since, now, policy)
     if finding_kind == "blocked":
@@ -60,17 +60,30 @@ def verdict(
     if finding_kind == "cancel_intent":
         return _commitment(account, since, now)
     if finding_kind == "frustration" or (finding_kind != "threshold" and dimension == "sentiment"):
-        return _mood(account, partition, since, now, policy)
+        normal_before = baseline if finding_kind == "frustration" else None
+        return _mood(account, partition, normal_before, since, now, policy)
     return _score(account, dimension if finding_kind != "threshold" else "", baseline, since, now, policy)
 
 
 def _metric(
-    account: AccountState, name: str, baseline: float | None, onset_at: int, since: int, now: int, policy: Policy
+    account: AccountState,
+    kind: str,
+    name: str,
+    baseline: float | None,
+    onset_at: int,
+    since: int,
+    now: int,
+    policy: Policy,
 ) -> Verdict:
-    signal = account.signals.metrics[name]
+    """The metric is back at its baseline for the hold periods, or has settled below it for good."""
+    signal = account.signals.metrics.get(name)
+    if signal is None:
+        return NOT_YET
     metric, rules = metric_policy(policy.metrics, name), policy.verification
     base = baseline if baseline is not None else normal.raw(signal.level, metric)
-    share = 1.0 if metric.threshold is not None and base == metric.threshold else rules.recovery_share
+    share = 1.0 if kind == "threshold" else rules.share_back(metric)
+    if kind == "forecast":
+        share = (1.0 + share) / _HALF  # it was raised while most of the normal was still there
     began = run_start(signal, metric, base, share, max(onset_at, since - metric.length), rules.hold_periods)
     if began is not None:
         return recovered(began)
@@ -129,17 +142,22 @@ def _activity(account: AccountState, partition: PartitionState, since: int, now:
     return recovered(began)
 
 
-def _mood(account: AccountState, partition: PartitionState, since: int, now: int, policy: Policy) -> Verdict:
+def _mood(
+    account: AccountState, partition: PartitionState, baseline: float | None, since: int, now: int, policy: Policy
+) -> Verdict:
     """The customer sounds as it usually does there, or has been calm with no ticket open."""
     rules, signals = policy.verification, account.signals
+    # Weeks of anger become what is usual; still they are no recovery. Only who was never kind may stay as unkind.
+    floor = min(0.0, baseline or 0.0) - rules.sentiment_margin
     later = [said for said in signals.utterances if said.at > since]
     proof = [said for said in later if said.substantial]
     best: int | None = None
-    total = 0.0
+    heard = total = 0.0
     for count, said in enumerate(reversed(proof), 1):
+        heard += said.score
         # Against the normal before the drop: what was said since must not lower what is asked for.
         total += said.score - _usual(account, said.channel, since, said.normal)
-        fine = total / count >= -rules.sentiment_margin
+        fine = total / count >= -rules.sentiment_margin and heard / count >= floor
         if count == rules.sentiment_utterances and not fine:
             return NOT_YET
         if count >= rules.sentiment_utterances and fine:

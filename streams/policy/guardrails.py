@@ -62,7 +62,10 @@ class EpisodeRules(Section):
     settle: Duration
     """How long an executed action may work before verification begins."""
     follow_up: Duration
-    """Watch after back on track: a fall within it is a relapse, a hold to its end confirms the recovery."""
+    """Watch after back on track: a fall within it is a relapse, a hold to its end confirms the recovery.
+
+    The time that a metric must hold, and so a fall takes to be seen, comes on top.
+    """
     verify_every: Duration
     """Recovery that comes with time alone, such as a hold that ends, is looked for at least this often."""
     held_out: Duration

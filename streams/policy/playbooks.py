@@ -17,6 +17,7 @@ PLACEHOLDERS: dict[str, str] = {
     "account": "id of the account",
     "action": "the prescribed action",
     "dimension": "dimension that hurts",
+    "direction": "below or above: where the leading figure lies from its normal",
     "drop": "how far the leading figure lies from its normal, per cent",
     "expected": "the account's own normal of the leading figure",
     "finding": "the finding in one sentence",

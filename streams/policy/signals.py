@@ -41,7 +41,7 @@ class MetricPolicy(Section):
     good: Literal["up", "down"] = Field("up", description="up: a fall hurts; down: a rise hurts")
     transform: Literal["none", "sqrt"] = Field("sqrt", description="sqrt steadies the noise of counts and money")
     weight: float = Field(1.0, gt=0, description="Weight in its dimension")
-    min_periods: int = Field(14, ge=4, le=104, description="Periods before anything is judged")
+    min_periods: int = Field(21, ge=4, le=104, description="Periods before anything is judged")
     min_run: int = Field(3, ge=1, le=12, description="Fewest bad periods that make a drop")
     recent: int = Field(5, ge=1, le=16, description="Newest periods that make the present level")
     drop_ratio: Share = Field(0.6, description="A drop takes the level to this share of normal, or below")
@@ -133,12 +133,13 @@ class HealthPolicy(Section):
 
 
 class FeedPolicy(Section):
-    """When a source, not a customer, is silent."""
+    """When a source, not a customer, is silent. See `health/feeds.py`."""
 
-    factor: float = Field(3.0, ge=1, description="Silent after this many times its longest recent gap")
-    min_gap: Duration = Field(7_200_000, description="and after no less than this")
-    min_events: int = Field(100, ge=2, description="Events before a feed is judged")
-    memory: Duration = Field(2_592_000_000, description="Time in which a long gap is forgotten")
+    evidence: float = Field(12.0, gt=0, description="Nats of evidence that it is no chance: 12 is once in e^12 times")
+    min_gap: Duration = Field(7_200_000, description="Never silent sooner than this")
+    history: Duration = Field(
+        691_200_000, ge=604_800_000, description="A feed is not judged before it is known this long"
+    )
 
 
 class RelativePolicy(Section):
@@ -195,7 +196,7 @@ class ThresholdPolicy(Section):
     """A level that is bad in itself."""
 
     score: float = Field(40.0, ge=0, le=100, description="Health below this")
-    min_confidence: Share = Field(0.4, description="when it is known at least this well")
+    min_confidence: Share = Field(0.45, description="when it is known at least this well")
 
 
 class DetectionPolicy(Section):
@@ -218,11 +219,15 @@ class VerificationPolicy(Section):
     new_normal_after: Duration = Field(3_628_800_000, description="A lower level that lasts so long is the new normal")
     gone_share: Share = Field(0.05, description="Below this share nothing is a normal")
     activity_hold: Duration = Field(604_800_000, description="Resumed use must go on for this long")
-    sentiment_utterances: int = Field(2, ge=1, le=12, description="Later utterances that prove a better mood")
+    sentiment_utterances: int = Field(3, ge=1, le=12, description="Later utterances that prove a better mood")
     sentiment_margin: float = Field(0.1, ge=0, le=1, description="Below normal by at most this is back at normal")
     quiet_hold: Duration = Field(1_209_600_000, description="No word and no open ticket for this long counts as calm")
     blocked_hold: Duration = Field(172_800_000, description="A resolved ticket must stay so for this long")
     score_hold: Duration = Field(259_200_000, description="The score must stay back for this long")
+
+    def share_back(self, metric: MetricPolicy) -> float:
+        """Share of its baseline at which a metric is back: clearly beyond the share that made it a drop."""
+        return max(self.recovery_share, (1 + metric.drop_ratio) / 2)
 
 
 DEFAULT = MetricPolicy()

@@ -33,6 +33,7 @@ class WorkerApp(faust.App):
 
     host: Host
     """What the consumer asks and tells."""
+    mundane_level = "debug"
 
     def _new_transport(self) -> MergedTransport:
         return MergedTransport(self.conf.broker_consumer, self)
@@ -58,6 +59,8 @@ def create_app(settings: Settings, host: Host) -> WorkerApp:
         broker_session_timeout=session_s,
         broker_heartbeat_interval=min(3.0, session_s / 4),
         broker_request_timeout=max(90.0, session_s),
+        # A hanging worker is found by /livez, which knows more; a long recovery must not look like one.
+        broker_max_poll_interval=86_400.0,
         broker_rebalance_timeout=max(60.0, session_s),
         # Faust's own commits have nothing to commit; its stall detector would only misread what it sees.
         broker_commit_interval=86_400.0,

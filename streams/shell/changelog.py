@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from streams.shell.producer import Outgoing
 
 PARTITION_KEY = b"\x00partition"
@@ -12,12 +14,10 @@ EPOCH = "epoch"
 
 def state_record(topic: str, partition: int, key: bytes, value: bytes, epoch: int) -> Outgoing:
     """A state to be stored."""
-    return Outgoing(topic, key, value, partition, [(EPOCH, b"%d" % epoch)])
+    return Outgoing(topic, key, value, partition, {EPOCH: b"%d" % epoch})
 
 
-def epoch_of(headers: list[tuple[str, bytes | None]] | None) -> int:
+def epoch_of(headers: Mapping[str, object] | Iterable[tuple[str, object]] | None) -> int:
     """The owner's number in the headers of a changelog record; 0 when there is none."""
-    for name, value in headers or ():
-        if name == EPOCH and value is not None and value.isdigit():
-            return int(value)
-    return 0
+    value = dict(headers or ()).get(EPOCH)
+    return int(value) if isinstance(value, bytes) and value.isdigit() else 0

@@ -41,6 +41,9 @@ _CHUNK = 500
 _EARLY_S = 0.5
 """Wait before a checkpoint that is asked for ahead of its interval, so that one serves many."""
 
+_SESSION_SHARE = 0.8
+"""After this part of a session, being a member of the group is no longer taken for granted."""
+
 Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
 
 
@@ -124,6 +127,16 @@ class Checkpointer:
             self.committed_at = time.monotonic()
             return True
 
+    async def owns(self, since: float) -> bool:
+        """False when the group has given the partitions to somebody else. Asks it only when `since` is long ago.
+
+        `since` is a moment (monotonic, s) when they were owned for certain. A worker that was paused or cut off learns
+        here that its session is over, before it writes what nobody may see.
+        """
+        if time.monotonic() - since < _SESSION_SHARE * self._settings.session_timeout / 1000 or not self.committed:
+            return True
+        return await self._commit(dict(self.committed))
+
     def forget(self) -> None:
         """After partitions were dropped."""
         self.committed.clear()
@@ -152,22 +165,29 @@ class Checkpointer:
             self._metrics.emit_duration.observe(time.monotonic() - began)
 
     async def _emit_accounts(self, owned: Owned, ids: list[str]) -> int:
+        began = time.monotonic()
         fold = owned.fold
         partition = fold.state.partition
         states: list[Outgoing] = []
         outputs: list[Outgoing] = []
         taken: list[tuple[AccountState, list[OutboxRecord]]] = []
+        rows = fold.health_changed & set(ids)
+        fold.health_changed -= rows
         for account_id in ids:
             account = fold.accounts[account_id]
             states.append(self._account_state(owned, account))
             records = list(account.outbox)
             taken.append((account, records))
             outputs += (self._output(record, partition) for record in records)
-            if account_id in fold.health_changed:
-                fold.health_changed.discard(account_id)
+            if account_id in rows:
                 outputs.append(self._health_row(owned, account_id))
         await self._sender.send(states)
         await self._sender.flush()
+        if not await self.owns(began):
+            log.warning("outputs held back: the group has given the partitions to another worker")
+            owned.waiting.update(ids)
+            fold.health_changed |= rows
+            return 0
         await self._sender.send(outputs)
         await self._sender.flush()
         for account, records in taken:

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import CommitFailedError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.shell.failure import Unrecoverable
-from streams.shell.host import Host
+from streams.shell.host import Host, Hosted
 from streams.shell.lanes import PartitionLanes, Slice
 
 log = structlog.stdlib.get_logger(__name__)
@@ -42,6 +42,8 @@ class Fetched(NamedTuple):
 
 class MergedConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which aiokafka fetches, sends heartbeats and commits."""
+
+    mundane_level = "debug"
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -96,6 +98,7 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
 class MergedConsumer(driver.Consumer):
     """Yields slices of merged records; commits what it is told and nothing else."""
 
+    mundane_level = "debug"
     _thread: MergedConsumerThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,7 +111,7 @@ class MergedConsumer(driver.Consumer):
 
     @property
     def _host(self) -> Host:
-        return cast("Host", self.app.host)  # type: ignore[attr-defined]  set by the app factory
+        return cast("Hosted", self.app).host
 
     def _new_consumer_thread(self) -> MergedConsumerThread:
         return MergedConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -160,13 +163,11 @@ class MergedConsumer(driver.Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self.should_stop or fetcher.should_stop):
-                if not self.flow_active:
-                    await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  an event, as Faust itself passes
-                    continue
-                if not await self._hand_on():
-                    await self._fetch()
+                await self._turn_over()
         except asyncio.CancelledError:
-            raise
+            # As upstream: a cancelled fetcher takes itself for crashed when a rebalance is under way.
+            if not self.app.should_stop:
+                raise
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
@@ -175,6 +176,12 @@ class MergedConsumer(driver.Consumer):
         except Exception as error:  # noqa: BLE001  whatever it is, records must not be passed over
             if not self.app.should_stop:
                 self._host.fail(error)
+
+    async def _turn_over(self) -> None:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        elif not await self._hand_on():
+            await self._fetch()
 
     async def _fetch(self) -> None:
         turn = self.turn
@@ -186,7 +193,13 @@ class MergedConsumer(driver.Consumer):
             # Every lane is full, so every partition can hand on: only an assignment without partitions comes here.
             await self.sleep(0.05)
             return
-        fetched = await self._thread.run(self._thread.fetch(wanted), self._host.timeout_s)
+        try:
+            fetched = await self._thread.run(self._thread.fetch(wanted), self._host.timeout_s)
+        except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
+            # Before this assignment's positions are set, aiokafka tries the committed ones, or finds none.
+            if isinstance(error, OffsetOutOfRangeError) and self.turn == turn and self.flow_active:
+                raise
+            return
         if self.turn != turn or not self.flow_active:
             return  # positions were set anew meanwhile, or will be
         for tp, records in fetched.records.items():
@@ -214,7 +227,7 @@ class MergedConsumer(driver.Consumer):
                 last.offset,
                 last.timestamp / 1000,
                 0,
-                (),
+                None,
                 b"",
                 cast("bytes", Slice(partition, turn, records)),
                 None,
@@ -244,9 +257,9 @@ def start_position(tp: TP, known: int | None, committed: int | None, first: int,
     if known is None:
         if committed is not None and committed > first:
             raise Unrecoverable(
-                f"{tp.topic}/{tp.partition}: the group has committed offset {committed}, but the changelog has no state "
-                "for it: the changelog topic was deleted or recreated. Start under another BACKONTRACK_APP_ID to fold "
-                "the log from its beginning"
+                f"{tp.topic}/{tp.partition}: the group has committed offset {committed}, but the changelog has no "
+                "state for it: the changelog topic was deleted or recreated. Start under another BACKONTRACK_APP_ID to "
+                "fold the log from its beginning"
             )
         return first
     position = known

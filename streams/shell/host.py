@@ -8,6 +8,12 @@ from typing import Protocol
 from streams.shell.lanes import PartitionLanes
 
 
+class Hosted(Protocol):
+    """An app that has a host."""
+
+    host: Host
+
+
 class Host(Protocol):
     """The worker, as the consumer sees it."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
+from streams.domain.validate import LATEST
 from streams.merge import Lane, merge
 
 LANE_LIMIT = 2_000
@@ -67,7 +68,9 @@ class PartitionLanes:
         append, rank, clock = lane.buffer.append, lane.rank, lane.clock
         for record in records:
             timestamp = record.timestamp
-            clock = max(clock, timestamp)
+            # An absurd time is dead-lettered with its record; as a running maximum it would hold back all after it.
+            if clock < timestamp < LATEST:
+                clock = timestamp
             append((clock, rank, record.offset, record))
         lane.clock = clock
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.settings import Settings
 from streams.shell.failure import Unrecoverable
 
-Header = tuple[str, str | bytes | None]
-Headers = list[Header] | dict[str, bytes]
+Headers = Mapping[str, bytes]
 
 ANY_PARTITION = -1
 """Lets the key choose, by murmur2 as all Kafka clients for Java do."""
@@ -66,7 +65,7 @@ class Sender:
 
     async def send(self, records: Iterable[Outgoing]) -> int:
         """Hands records to the producer, in order; returns how many. They are not stored before `flush` returns."""
-        produce = self._producer.produce
+        produce: Any = self._producer.produce  # its stubs take a dict of wider values only
         count = 0
         for topic, key, value, partition, headers, timestamp in records:
             while True:

@@ -1,4 +1,4 @@
-"""Reading a partition back from the changelog: the newest record of every key, up to where this worker begins to write."""
+"""Reading a partition back from the changelog: the newest record of every key, up to where this worker takes over."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from streams.shell.state_codec import decode_account, decode_partition
 log = structlog.stdlib.get_logger(__name__)
 
 _BATCH = 10_000
+# A call returns when the batch is full or the time is up, even when the end was reached long before.
+_WAIT_S = 0.05
 _PROGRESS_S = 5.0
 _STALL_S = 60.0
 
@@ -87,7 +89,7 @@ class ChangelogReader:
                 log.info("recovering", changelog=self._place, position=self._position, end=end)
 
     def _take(self, end: int) -> None:
-        for message in self._consumer.consume(_BATCH, 0.5):
+        for message in self._consumer.consume(_BATCH, _WAIT_S):
             error = message.error()
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name for it
@@ -97,7 +99,7 @@ class ChangelogReader:
             offset = message.offset()
             self._position = (offset if offset is not None else end) + 1
             self.records += 1
-            epoch = epoch_of(message.headers())  # type: ignore[arg-type]  stubs allow more kinds than a broker gives
+            epoch = epoch_of(message.headers())
             if epoch < self.epoch:
                 continue
             self.epoch = epoch

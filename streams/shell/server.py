@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -55,8 +55,8 @@ class ProbeServer:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _probe(reason: Probe) -> Callable[[web.Request], object]:
-    async def answer(_request: web.Request) -> web.Response:
+def _probe(reason: Probe) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_request: web.Request) -> web.StreamResponse:
         why = reason()
         return web.Response(text="ok\n") if why is None else web.Response(status=503, text=f"{why}\n")
 

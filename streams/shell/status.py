@@ -1,4 +1,4 @@
-"""How far the worker is: lag, whether it has caught up, whether it lives. Read by the probes and by --until-caught-up."""
+"""How far the worker is: lag, whether it has caught up, whether it lives. For the probes and --until-caught-up."""
 
 from __future__ import annotations
 

@@ -3,7 +3,10 @@
 fastavro indexes Python lists with the numbers it reads, so an enum index of -1 selects the last symbol, and it takes
 every non-zero byte for true. A corrupt byte would pass as a plausible event. The reader looks the index up in whatever
 object stands in the parsed schema, so the remedy costs nothing: an object that knows the valid indexes only.
-`tests/unit/shell/test_strict.py` holds the version in use to it.
+`tests/unit/shell/test_codec.py` holds the version in use to it.
+
+What stays lenient: a union must be a real list there, so the branch numbers -1 and -2 of a nullable field still select
+its branches. Type and length of what follows are right then, and a wrong value is told by the check of the event.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import structlog
 
 from streams import topics
 from streams.domain.outputs import OutboxRecord, Output
-from streams.domain.validate import EARLIEST, LATEST, check
+from streams.domain.validate import EARLIEST, LATEST, REASONS, check
 from streams.metrics import Metrics
 from streams.partition import PartitionFold
 from streams.settings import Settings
@@ -111,13 +111,14 @@ class AccountTable:
                 at = record.timestamp
                 try:
                     event = decode(record.value)
-                    reason = check(topic, record.key, event, at, fold.policy.time)
-                    if reason is not None:
-                        raise BadRecord(reason, "the event is not fit to be applied")
                 except BadRecord as error:
                     self._dead_letter(owned, topic, record, error)
-                else:
+                    continue
+                reason = check(topic, record.key, event, at, fold.policy.time)
+                if reason is None:
                     apply(topic, offset, at, event)
+                else:
+                    self._dead_letter(owned, topic, record, BadRecord(reason, REASONS[reason]))
         finally:
             # In one go with applying: a state must never be stored without the outputs that it decided.
             if fold.outputs:

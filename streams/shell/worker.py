@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Coroutine, Mapping
 from typing import Any, cast
 
@@ -35,6 +36,9 @@ from streams.shell.ticks import Ticker
 log = structlog.stdlib.get_logger(__name__)
 
 _LOOK_S = 0.1
+# The collector walks over all accounts again and again, and finds nothing: states hold no cycles. With its default
+# thresholds it took half the time of a worker with 50,000 accounts.
+_COLLECT_AFTER = (100_000, 50, 100)
 
 
 class StreamWorker:
@@ -96,6 +100,7 @@ class StreamWorker:
 
     def run(self) -> int:
         """Runs until it is told to stop, has caught up, or fails; returns the exit code."""
+        gc.set_threshold(*_COLLECT_AFTER)
         partitions = preflight(self._settings)
         self._targets = ends(self._settings, partitions)
         loop = asyncio.get_event_loop()
@@ -115,6 +120,7 @@ class StreamWorker:
         worker = faust.Worker(
             self.app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False
         )
+        worker.spinner = None
         if self._until_caught_up:
             self._spawn(self._stop_when_caught_up(worker), loop)
         try:
@@ -135,7 +141,7 @@ class StreamWorker:
         self._tasks.append(loop.create_task(guarded()))
 
     async def _stop_when_caught_up(self, worker: faust.Worker) -> None:
-        while not self.status.caught_up(self._targets):
+        while not self.status.caught_up(self._targets):  # noqa: ASYNC110  depends on many things that change
             await asyncio.sleep(_LOOK_S)
         log.info("caught up")
         if not await self.checkpointer.checkpoint():
@@ -149,18 +155,19 @@ class StreamWorker:
 
     # Faust's signals. An exception in them would be Faust's to handle, so each handles its own.
 
-    async def _on_assigned(self, _app: Any, **_: Any) -> None:
+    async def _on_assigned(self, *_: Any, **__: Any) -> None:
         try:
             assigned = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
             partitions = copartitioned(self.ranks, assigned)
             await self.ownership.take(partitions, self.app.consumer_generation_id)
+            gc.freeze()
         except Exception as error:  # noqa: BLE001  no record may flow into a partition that is not recovered
             self.fail(error)
 
-    async def _on_revoked(self, _app: Any, _revoked: Any = None, **_: Any) -> None:
+    async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._give_back()
 
-    async def _on_shutdown(self, _app: Any, **_: Any) -> None:
+    async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping = True
         await self._give_back()
         for task in self._tasks:
@@ -174,7 +181,10 @@ class StreamWorker:
         # Slices under way end at their next step; what they applied is stored with the rest.
         self.table.turn = -1
         try:
-            await self.checkpointer.checkpoint()
+            if await self.checkpointer.owns(0.0):
+                await self.checkpointer.checkpoint()
+            else:
+                log.warning("partitions given up without a checkpoint: the group has moved on")
         except Exception as error:  # noqa: BLE001  as above
             self.fail(error)
         self.table.drop()

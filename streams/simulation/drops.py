@@ -30,21 +30,32 @@ class Recipe:
     heals: tuple[int, int]
     start: tuple[float, float]
     """When it begins, as a share of the simulated time."""
+    shows: int
+    """After this long it should have been seen."""
 
 
+_RAMP = (2 * DAY, 3 * DAY)
+_AT_ONCE = (HOUR, 2 * HOUR)
+_MIDDLE = (0.36, 0.68)
 RECIPES = (
+    Recipe("relative", "success", "active_users", 0.11, _RAMP, (0.4, 0.7), (2 * DAY, 5 * DAY), _MIDDLE, 7 * DAY),
     Recipe(
-        "relative", "success", "active_users", 0.11, (2 * DAY, 3 * DAY), (0.4, 0.7), (2 * DAY, 5 * DAY), (0.36, 0.68)
+        "forecast",
+        "success",
+        "active_users",
+        0.05,
+        (28 * DAY, 40 * DAY),
+        (0.55, 0.8),
+        (3 * DAY, 6 * DAY),
+        (0.27, 0.4),
+        24 * DAY,
     ),
-    Recipe(
-        "forecast", "success", "active_users", 0.05, (28 * DAY, 40 * DAY), (0.55, 0.8), (3 * DAY, 6 * DAY), (0.27, 0.4)
-    ),
-    Recipe("threshold", "sentiment", "", 0.05, (3 * DAY, 6 * DAY), (0.15, 0.3), (3 * DAY, 6 * DAY), (0.36, 0.66)),
-    Recipe("silence", "success", "", 0.06, (HOUR, 2 * HOUR), (1.0, 1.0), (DAY, 2 * DAY), (0.36, 0.66)),
-    Recipe("silent_start", "success", "", 0.04, (HOUR, 2 * HOUR), (1.0, 1.0), (DAY, 2 * DAY), (0.2, 0.7)),
-    Recipe("frustration", "sentiment", "", 0.07, (HOUR, 2 * HOUR), (0.05, 0.15), (DAY, 4 * DAY), (0.3, 0.72)),
-    Recipe("blocked", "support", "", 0.08, (HOUR, 2 * HOUR), (0.05, 0.25), (HOUR, 12 * HOUR), (0.3, 0.72)),
-    Recipe("cancel_intent", "sales", "", 0.03, (DAY, 3 * DAY), (0.2, 0.4), (2 * DAY, 5 * DAY), (0.36, 0.7)),
+    Recipe("threshold", "sentiment", "", 0.05, (3 * DAY, 6 * DAY), (0.4, 0.6), (3 * DAY, 6 * DAY), _MIDDLE, 10 * DAY),
+    Recipe("silence", "success", "", 0.06, _AT_ONCE, (1.0, 1.0), (DAY, 2 * DAY), _MIDDLE, 7 * DAY),
+    Recipe("silent_start", "success", "", 0.04, _AT_ONCE, (1.0, 1.0), (DAY, 2 * DAY), (0.2, 0.7), 15 * DAY),
+    Recipe("frustration", "sentiment", "", 0.07, _AT_ONCE, (0.05, 0.15), (DAY, 4 * DAY), (0.3, 0.72), 4 * DAY),
+    Recipe("blocked", "support", "", 0.08, _AT_ONCE, (0.05, 0.25), (HOUR, 12 * HOUR), (0.3, 0.72), 4 * DAY),
+    Recipe("cancel_intent", "sales", "", 0.03, (DAY, 3 * DAY), (0.2, 0.4), (2 * DAY, 5 * DAY), _MIDDLE, DAY),
 )
 BY_KIND = {recipe.kind: recipe for recipe in RECIPES}
 NEW_ACCOUNT = "silent_start"

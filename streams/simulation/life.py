@@ -33,16 +33,18 @@ class Colour:
     errors: float = 0.0
     tickets: float = 0.0
     talk: float = 0.0
+    slow: float = 0.0
+    """How much longer tickets take, and how many more of them are pressing."""
     silent: bool = False
 
 
 _COLOURS = {
     "relative": Colour(mood=-0.05),
     "forecast": Colour(),
-    "threshold": Colour(mood=-0.75, errors=6.0, tickets=5.0, talk=4.0),
+    "threshold": Colour(mood=-0.9, errors=6.0, tickets=6.0, talk=5.0, slow=8.0),
     "silence": Colour(silent=True),
     "silent_start": Colour(silent=True),
-    "frustration": Colour(mood=-0.6),
+    "frustration": Colour(mood=-0.8),
     "blocked": Colour(mood=-0.3),
     "cancel_intent": Colour(mood=-0.4),
 }
@@ -177,9 +179,10 @@ class Life:
         more = 1 + self._colour.talk * self.severity(at)
         self.agenda.call(at + self._gap(self.who.segment.conversations * more), self._converse)
         if not self._silent(at):
-            mood = self.mood(at)
+            moment = self.office_hour(at)
+            mood = self.mood(moment)
             channel = self._rng.choice(("chat", "chat", "email"))
-            self.talk(self.office_hour(at), channel, self._rng.randint(2, 5), mood - 0.05, mood + 0.1)
+            self.talk(moment, channel, self._rng.randint(2, 5), mood - 0.05, mood + 0.1)
 
     def _survey(self, at: int) -> None:
         if self.ended:
@@ -187,7 +190,7 @@ class Life:
         self.agenda.call(at + _SURVEY_EVERY, self._survey)
         if self._rng.random() < _SURVEY_ANSWERED and not self._silent(at):
             moment = self.office_hour(at)
-            fields = {"channel": "survey", "survey": "nps", "survey_value": nps(self._rng, self.mood(at))}
+            fields = {"channel": "survey", "survey": "nps", "survey_value": nps(self._rng, self.mood(moment))}
             self.send(
                 moment,
                 topics.SENTIMENT,
@@ -202,13 +205,14 @@ class Life:
         if self._silent(at):
             return
         rng = self._tickets
-        priority = rng.choices(("low", "normal", "high", "urgent"), (30, 60, 9, 1))[0]
+        slow = self._colour.slow * self.severity(at)
+        priority = rng.choices(("low", "normal", "high", "urgent"), (30, 60, 9 * (1 + slow), 1 + slow))[0]
         pressing = priority in {"high", "urgent"}
         common = {"priority": priority, "area": rng.choice(("support", "service")), "theme": rng.choice(_THEMES)}
         name = self.new_ticket_id()
         opened = self.office_hour(at)
-        answered = opened + between(rng, 0.3, 1.5 if pressing else 6, HOUR)
-        solved = answered + between(rng, 1, 6 if pressing else 36, HOUR)
+        answered = opened + round((1 + slow) * between(rng, 0.3, 1.5 if pressing else 6, HOUR))
+        solved = answered + round((1 + slow) * between(rng, 1, 6 if pressing else 36, HOUR))
         closed = solved + between(rng, 2, 24, HOUR)
         stars = satisfaction(rng, self.mood(at)) if rng.random() < _HALF else None
         self.ticket(opened, name, "opened", actor="customer", **common)

@@ -49,7 +49,8 @@ class Trouble:
                 well + between(self._rng, 4, 20, HOUR), drop.subject, "closed", priority="high", satisfaction=4.0
             )
         elif drop.kind in {"frustration", "threshold", "cancel_intent"}:
-            life.talk(life.office_hour(at), "call", 3, -0.1, 0.5)
+            call = life.office_hour(at)
+            life.talk(call, "call", 3, life.mood(call), life.mood(call) + 0.3)
             life.talk(life.office_hour(well), "chat", 3, 0.3, 0.5)
         if drop.kind == "cancel_intent":
             life.account_event(well, "renewed", renewal_at=well + 365 * DAY)
@@ -75,7 +76,7 @@ class Trouble:
         if life.ended or drop.closed_as:
             return
         if drop.kind == "frustration":
-            over = life.talk(life.office_hour(at), "chat", self._rng.randint(5, 7), 0.1, -0.85)
+            over = life.talk(life.office_hour(at), "chat", self._rng.randint(5, 7), 0.3, -0.85)
             life.agenda.look(over + MINUTE)
         elif drop.kind == "blocked":
             self._block(at)

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from streams.domain.time import DAY
-from streams.simulation.drops import Drop
+from streams.simulation.drops import BY_KIND, Drop
 from streams.simulation.world import World, belongs
 from streams.views.episode import EpisodeView
 from streams.views.view import View
 
 _HURTS = 0.5
 """From this severity on an account is more hurt than well."""
+
+_OUTAGE_ECHO = 4 * DAY
+"""How long after an outage a false alarm is put down to it: three daily figures, and a night."""
 
 
 @dataclass(slots=True)
@@ -39,12 +42,14 @@ class Verdict:
     """Seen but only suppressed, by seeded kind."""
     missed: list[Drop] = field(default_factory=list)
     """Neither found nor seen."""
+    fresh: Counter[str] = field(default_factory=Counter)
+    """The same, but begun too recently to be judged, by kind."""
     delays: dict[str, list[int]] = field(default_factory=dict)
     """From start to the first episode, by seeded kind."""
     false: list[EpisodeView] = field(default_factory=list)
     """Episodes that no drop explains."""
     false_in_outage: int = 0
-    """Of these, raised while the usage feed was out or within two days after."""
+    """Of these, raised while the usage feed was out or within four days after."""
     episodes: int = 0
     treated: dict[str, Treated] = field(default_factory=dict)
     """Found drops by kind of responder."""
@@ -69,7 +74,7 @@ def judge(world: World, view: View, now: int) -> Verdict:
             theirs[episode.account_id].append(episode)
         else:
             verdict.false.append(episode)
-            verdict.false_in_outage += world.outage.start <= opened < world.outage.end + 2 * DAY
+            verdict.false_in_outage += world.outage.start <= opened < world.outage.end + _OUTAGE_ECHO
     for account_id, drop in drops.items():
         verdict.seeded[drop.kind] += 1
         episodes = sorted(theirs[account_id], key=lambda episode: int(episode.first["opened_at"]))
@@ -77,6 +82,8 @@ def judge(world: World, view: View, now: int) -> Verdict:
             _found(verdict, drop, episodes)
         elif _suppressed(view, drop):
             verdict.held_back[drop.kind] += 1
+        elif now - drop.start < BY_KIND[drop.kind].shows:
+            verdict.fresh[drop.kind] += 1
         else:
             verdict.missed.append(drop)
     return verdict

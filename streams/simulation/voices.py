@@ -88,9 +88,9 @@ def conversation(rng: Random, turns: int, begins: float, ends: float) -> list[Ev
 
 def nps(rng: Random, mood: float) -> float:
     """Answer to "would you recommend us", 0..10, at a mood in [-1, 1]."""
-    return float(max(0, min(10, round(rng.gauss(7.2 + 4.5 * mood, 1.1)))))
+    return float(max(0, min(10, round(rng.gauss(6.8 + 6 * mood, 1.1)))))
 
 
 def satisfaction(rng: Random, mood: float) -> float:
     """Stars on closing a ticket, 1..5, at a mood in [-1, 1]."""
-    return float(max(1, min(5, round(rng.gauss(3.9 + 1.8 * mood, 0.6)))))
+    return float(max(1, min(5, round(rng.gauss(3.6 + 2 * mood, 0.6)))))

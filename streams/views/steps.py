@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.domain.time import SECOND, format_duration
+from streams.views.episode import NOT_SETTLED
 from streams.views.words import (
     GRADES,
     LOW_GRADE_CAUSES,
@@ -53,10 +54,13 @@ _REASONS = {
     "follow_up": "{who} came back to the customer; now the account's own data decide",
     "settle": "The step has had its time to work; now the account's own data decide",
     "relapse_untreated": "The account fell back, still without treatment",
+    "remind": "A reminder went out",
     "refuse": "An attempt to close it was refused: what closing needs was missing",
     "over_limit": "Approval was asked: the action costs more than the authority allows",
     "approved": "The action was approved after it was carried out; it counts now",
     "churn": "It ended because the account has left",
+    "churned": "It ended because the account has left",
+    "erased": "It ended because the account was erased",
 }
 """The same where the reason of the record says more than the state."""
 
@@ -138,6 +142,9 @@ def outcome_text(record: dict[str, Any]) -> list[str]:
     if record["time_to_recovery_s"] is not None and record["resolved"]:
         head += f", well again {_seconds(record['time_to_recovery_s'])} after the first sign"
     parts = [head + _why(str(record["reason"]), outcome)]
+    if outcome in NOT_SETTLED:
+        # Nothing was to be answered, so the answer is not judged.
+        return [sentence(part) for part in parts]
     if record["time_to_response_s"] is not None:
         parts.append(f"the first valid acknowledgement came after {_seconds(record['time_to_response_s'])}")
     elif not record["acknowledged"]:
@@ -183,7 +190,7 @@ def prescription(record: dict[str, Any]) -> list[str]:
     ]
     if deadlines:
         parts.append(f"to be {listed(deadlines)}")
-    parts.append(f"it succeeds when {_tail(playbook['success'])}")
+    parts.append(f"success means: {_tail(playbook['success'])}")
     if playbook["generic"]:
         parts.append("the texts are generic: the account's own evidence did not suffice")
     return parts
@@ -199,11 +206,17 @@ def evidence(figure: dict[str, Any]) -> str:
 def contributions(addends: list[dict[str, Any]], most: int = _STRONGEST) -> str:
     """The strongest addends of a change with their points, and the sum of the others."""
     ordered = sorted(addends, key=lambda addend: (-abs(addend["points"]), addend["at"], addend["name"]))
-    texts = [f"{plain(a['name'])} ({a['dimension']}) {a['points']:+.1f}" for a in ordered[:most]]
-    rest = ordered[most:]
-    if rest:
+    told = [addend for addend in ordered[:most] if shows(addend)]
+    texts = [f"{plain(a['name'])} ({a['dimension']}) {a['points']:+.1f}" for a in told]
+    rest = ordered[len(told) :]
+    if rest and (not told or any(shows(addend) for addend in rest)):
         texts.append(f"{len(rest)} smaller {sum(addend['points'] for addend in rest):+.1f}")
     return listed(texts)
+
+
+def shows(addend: dict[str, Any]) -> bool:
+    """False for an addend that rounds to 0.0 points."""
+    return abs(float(addend["points"])) >= 0.05  # noqa: PLR2004  half of the last digit told
 
 
 def grade_text(grade: int, cause: str | None) -> str:
@@ -223,6 +236,9 @@ def _head(state: str, reason: str, *, stays: bool) -> str:
 
 
 def _why(reason: str, state: str) -> str:
+    if (state, reason) == ("expired", "unverified"):
+        # The state says it already.
+        return ""
     if reason in _BECAUSE:
         return f": {_BECAUSE[reason]}"
     known = {"", state} | _EXPECTED | _REASONS.keys()

@@ -110,7 +110,7 @@ def waiting(episode: EpisodeView, now: int) -> str | None:
         text += f", due {moment(due)}"
         text += f" (in {format_duration(left)})" if left >= 0 else f" (overdue by {format_duration(-left)})"
     if state in {"acted", "verifying"} and (prescribed := episode.prescribed) is not None:
-        text += f". It counts as well when: {prescribed['playbook']['success']}"
+        text += f". Success means: {prescribed['playbook']['success']}"
     if episode.chases:
         text += f". The customer has chased {_times(int(step.get('chases') or episode.chases))}"
     return sentence(text)

@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--accounts", type=_numbers, default=(1_000, 25_000), help="accounts of each workload, with commas"
     )
-    one.add_argument("--days", type=int, default=70, help="days that the events span")
+    one.add_argument("--days", type=_numbers, default=(4, 70), help="days that the events span, with commas")
     one.add_argument(
         "--profile", type=int, default=0, metavar="LINES", help="profile of the last workload, its top lines"
     )
@@ -80,7 +80,9 @@ def _on_kafka(one: argparse.ArgumentParser, *, events: int, accounts: int, round
     one.add_argument("--bootstrap", help="a running Kafka; without it, one is started for this run")
     one.add_argument("--events", type=int, default=events, help="usage events that lie in the topic")
     one.add_argument("--accounts", type=int, default=accounts, help="accounts that they belong to")
-    one.add_argument("--days", type=int, default=70, help="days that the events span")
+    one.add_argument(
+        "--days", type=int, default=70, help="days that the events span: 10 events an account in 70 days measure days"
+    )
     one.add_argument("--partitions", type=int, default=4, help="partitions of the account topics")
     one.add_argument("--rounds", type=int, default=rounds, help="fresh applications over the same input")
 
@@ -113,14 +115,14 @@ def on_kafka(asked: argparse.Namespace) -> Report:
 
 def everything() -> list[Report]:
     """Small versions of all, some minutes long."""
-    reports = [fold.bench(50_000, (500, 10_000), 70), codec.bench(20_000, 1_000, 3)]
+    reports = [fold.bench(50_000, (500, 5_000), (4, 70)), codec.bench(20_000, 1_000, 3)]
     if reason := unavailable_reason():
         console.print(f"Nothing is measured on Kafka: {reason}.")
         return reports
     with RealBroker() as broker:
         sizes = (
-            ("throughput", "--events", "100000", "--accounts", "10000", "--rounds", "1"),
-            ("recovery", "--events", "50000", "--accounts", "25000"),
+            ("throughput", "--events", "50000", "--accounts", "5000", "--days", "4", "--rounds", "1"),
+            ("recovery", "--events", "50000", "--accounts", "25000", "--days", "4"),
         )
         asked = (parser().parse_args([*words, "--bootstrap", broker.bootstrap]) for words in sizes)
         reports += map(on_kafka, asked)

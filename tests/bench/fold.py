@@ -76,6 +76,7 @@ def measure(workload: Workload) -> Row:
     n = workload.events
     return {
         "accounts": workload.accounts,
+        "days": workload.days,
         "events": n,
         "us_per_event_all": cpu / n * 1e6,
         "us_per_event_itself": (seconds - timers.seconds) / n * 1e6,
@@ -99,16 +100,16 @@ def profiled(workload: Workload, top: int) -> str:
     return out.getvalue()
 
 
-def bench(events: int, accounts: Sequence[int], days: int, *, profile: int = 0) -> Report:
-    """Runs the fold over workloads of different numbers of accounts.
+def bench(events: int, accounts: Sequence[int], days: Sequence[int], *, profile: int = 0) -> Report:
+    """Runs the fold over workloads of different numbers of accounts and days: what events cost, and what days cost.
 
     Args:
         events: Events of each workload.
-        accounts: Accounts of each workload.
-        days: Time that the events span.
+        accounts: Accounts of the workloads.
+        days: Days that the events span, each for every number of accounts.
         profile: Lines of the profile of the last workload; 0 takes none.
     """
-    workloads = [Workload(events, number, days) for number in accounts]
+    workloads = [Workload(events, number, span) for span in days for number in accounts]
     workloads[0].check(default_policy())
     report = Report("fold: the core alone", [measure(workload) for workload in workloads])
     report.remarks.append("us_per_event_all holds the timers; us_per_event_itself does not.")

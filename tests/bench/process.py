@@ -1,7 +1,7 @@
 """Runs the product's commands as child processes and takes their resource use from the operating system.
 
-What it costs to start and to end is measured by a run over empty topics and taken off; the worker is asked for nothing
-but the line in its log that says how long reading its states back took.
+CPU and memory are the operating system's figures. When records began to flow, and when the last of them was committed,
+stands in the worker's log.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +76,17 @@ def measured(environment: Mapping[str, str], *words: str, log: Path, timeout_s: 
 
 
 def logged(log: Path, event: str) -> dict[str, Any]:
-    """The last line of a JSON log with this event. Raises LookupError."""
-    found: dict[str, Any] = {}
+    """The first line of a JSON log with this event; its `timestamp` is a datetime. Raises LookupError."""
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("{") and event in line:
-            entry = json.loads(line)
-            found = entry if entry.get("event") == event else found
-    if not found:
-        raise LookupError(f"{log}: no line {event!r}:\n{_tail(log)}")
-    return found
+            entry: dict[str, Any] = json.loads(line)
+            if entry.get("event") == event:
+                return entry | {"timestamp": datetime.fromisoformat(entry["timestamp"])}
+    raise LookupError(f"{log}: no line {event!r}:\n{_tail(log)}")
 
 
 def _largest_rss(pid: int) -> int:
+    """Bytes that were resident at most; 0 when the process is gone."""
     try:
         text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

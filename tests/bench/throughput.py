@@ -2,7 +2,8 @@
 
 Each round has a fresh application on the same input. A worker that ends by itself when all is applied and committed is
 run three times: over empty topics (what starting and ending costs), over the input, and again with nothing left to
-apply (what reading the state back costs). The figures are differences to the first.
+apply (what reading the states back costs). CPU is the difference to the first; time by the clock runs from the moment
+when the partitions are taken over until the last commit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from tests.bench.workload import Workload
 
 OURS = "backontrack"
 TAKEN = "partitions taken over"
-"""What a worker logs when it has read its states back."""
+"""What a worker logs when it has read its states back, and records begin to flow."""
+STOPPED = "worker stopped"
+"""What it logs after its last commit."""
 _MIB = 1 << 20
 
 Say = Callable[[str], object]
@@ -46,6 +49,9 @@ class Round:
 
     sample: Sample
     rss_bytes: int
+    """Largest resident size."""
+    grown_bytes: int
+    """What of it an empty worker does not need."""
     weight: cluster.Weight
     states: int
     """Accounts that the next worker read back."""
@@ -133,10 +139,20 @@ def one_round(application: Application, idle: process.Usage, nothing_s: float) -
         raise RuntimeError(f"the worker ended with {done} of {plan.workload.events} events committed")
     weight = cluster.weigh(plan.bootstrap, topics.changelog(application.app_id))
     again = application.work("again")
-    sample = Sample(plan.workload.events, used.wall_s - idle.wall_s, used.cpu_s - idle.cpu_s)
+    log = application.log("run")
+    flow = process.logged(log, STOPPED)["timestamp"] - process.logged(log, TAKEN)["timestamp"]
+    sample = Sample(plan.workload.events, flow.total_seconds(), used.cpu_s - idle.cpu_s)
     taken = process.logged(application.log("again"), TAKEN)
     seconds = max(taken["seconds"] - nothing_s, 1e-3)
-    return Round(sample, used.rss_bytes, weight, taken["accounts"], seconds, again.cpu_s - idle.cpu_s)
+    return Round(
+        sample,
+        used.rss_bytes,
+        used.rss_bytes - idle.rss_bytes,
+        weight,
+        taken["accounts"],
+        seconds,
+        again.cpu_s - idle.cpu_s,
+    )
 
 
 def bench(plan: Plan, peers: Peers | None, engines: tuple[str, ...], say: Say) -> Report:
@@ -148,10 +164,12 @@ def bench(plan: Plan, peers: Peers | None, engines: tuple[str, ...], say: Say) -
     rows = [row(name, found, floor) for name, found in samples.items() if found]
     weights = [one.weight for one in ours]
     return Report(
-        f"throughput: {plan.workload.events} events, {plan.workload.accounts} accounts, {plan.partitions} partitions",
+        f"throughput: {plan.workload.events} events, {plan.workload.accounts} accounts, {plan.workload.days} days, "
+        f"{plan.partitions} partitions",
         rows,
         {
             "peak resident size, MiB": max(one.rss_bytes for one in ours) / _MIB,
+            "resident KiB per account": max(one.grown_bytes / one.weight.keys for one in ours) / 1024,
             "changelog bytes per account": median(weight.newest_size / weight.keys for weight in weights),
             "changelog records per event": median(weight.records / plan.workload.events for weight in weights),
             "recovery, s": median(one.recovery_s for one in ours),

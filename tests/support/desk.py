@@ -69,11 +69,12 @@ class Desk:
         self.outputs += outputs
         return [output.record for output in outputs]
 
-    def find(self, *findings: Finding) -> list[dict[str, Any]]:
+    def find(self, *findings: Finding, traceparent: str | None = None) -> list[dict[str, Any]]:
         """What is decided on findings of one moment."""
         origin = self._origin(topics.USAGE)
+        found = list(findings)
         return self._take(
-            decide.on_findings(self.account, self.partition, list(findings), self.now, origin, self.policy, None)
+            decide.on_findings(self.account, self.partition, found, self.now, origin, self.policy, traceparent)
         )
 
     def open(self, **fields: Any) -> Episode:
@@ -195,7 +196,7 @@ def finding(**fields: Any) -> Finding:
         "confidence": 0.9,
         "onset_at": at - 2 * DAY,
         "at": at,
-        "text": "High ticket T-1 is open for 2.0d.",
+        "text": "High ticket T-1 is open for 2d.",
         "evidence": (Evidence("open_for", 48.0, at, 24.0, "hours", "e-1"),),
         **fields,
     }

@@ -50,13 +50,13 @@ class History:
         """A usage event at stream time `at`."""
         return self.event(topics.USAGE, at, {"metric": metric, "value": value, "unit": ""}, name)
 
-    def say(self, at: int, value: float | None, **fields: Any) -> str:
+    def say(self, at: int, value: float | None, name: str = "a", **fields: Any) -> str:
         """A sentiment event of the customer."""
         event = {
             "channel": "email", "interaction_id": None, "position": None, "speaker": "customer", "score": value,
             "text": None, "survey": "none", "survey_value": None,
         }  # fmt: skip
-        return self.event(topics.SENTIMENT, at, event | fields)
+        return self.event(topics.SENTIMENT, at, event | fields, name)
 
     def ticket(self, at: int, change: str, ticket_id: str = "T1", name: str = "a", **fields: Any) -> str:
         """A step of a ticket."""

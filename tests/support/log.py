@@ -52,7 +52,7 @@ class Answer:
 
 
 def small_log(accounts: int = 40, days: int = 70, seed: int = 1) -> list[Entry]:
-    """Profiles, daily usage with drops and recoveries, sentiment and tickets, and a last tick a partition's worth later.
+    """Profiles, daily usage with drops and recoveries, sentiment and tickets.
 
     In the order of time, as one producer would write it.
     """
@@ -175,9 +175,7 @@ class Record(NamedTuple):
 
 def read_all(bootstrap: str, topic: str, timeout: float = 60.0) -> list[Record]:
     """Every record of a topic, partition by partition."""
-    consumer = Consumer(
-        {**_QUIET, "bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False}
-    )
+    consumer = Consumer({**_QUIET, "bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False})
     found: list[Record] = []
     try:
         for partition in sorted(consumer.list_topics(topic, timeout=timeout).topics[topic].partitions):

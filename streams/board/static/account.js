@@ -25,7 +25,7 @@ function dimensions(row) {
 
 function contributions(addends) {
   const most = Math.max(0.1, ...addends.map((a) => Math.abs(a.points)));
-  const ordered = [...addends].sort((a, b) => Math.abs(b.points) - Math.abs(a.points)).slice(0, 12);
+  const ordered = addends.filter((a) => Math.abs(a.points) >= 0.05).sort((a, b) => Math.abs(b.points) - Math.abs(a.points)).slice(0, 12);
   return h("ul", { class: "bars moves" }, ordered.map((a) => h("li", {},
     h("span", { class: "bar-label" }, a.name.replaceAll("_", " "), " ", h("span", { class: "note" }, a.dimension)),
     h("span", { class: "bar-track", "aria-hidden": "true" },

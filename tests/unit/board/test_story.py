@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streams import topics
 from streams.domain.time import DAY, HOUR
+from streams.interventions.lifecycle import Event
 from streams.views.episode import EpisodeView
 from streams.views.health_story import health_sentences
 from streams.views.steps import contributions, step_text
@@ -35,22 +36,22 @@ def test_opening_tells_cause_evidence_contributions_step_authority_and_success()
     text = told(episode_story(episode_of(step("a", "opened", 0, START, START)), START))
     for part in (
         "Clear drop in success: weekly active users fell to 12 from a normal of 31.",
-        "The first sign was 30.0h earlier",
+        "The first sign was 30h earlier",
         "weekly active users 12 users (normal: 31 users)",
         "weekly active users (success) -17.5",
         "Prescribed (usage drop): guided session by video call.",
         "Success manager may do it up to $200 without asking.",
         "To be acknowledged by 2026-03-02T12:00:00Z",
-        "It succeeds when weekly active users are back at 31 for three days.",
+        "Success means: weekly active users are back at 31 for three days.",
     ):
         assert part in text
 
 
 def test_what_is_owed_is_told_with_its_deadline_and_how_late_it_is() -> None:
     episode = episode_of(step("a", "opened", 0, START, START))
-    assert waiting(episode, START + HOUR) == "It waits for an acknowledgement, due 2026-03-02T12:00:00Z (in 3.0h)."
+    assert waiting(episode, START + HOUR) == "It waits for an acknowledgement, due 2026-03-02T12:00:00Z (in 3h)."
     late = waiting(episode, START + 10 * HOUR)
-    assert late == "It waits for an acknowledgement, due 2026-03-02T12:00:00Z (overdue by 6.0h)."
+    assert late == "It waits for an acknowledgement, due 2026-03-02T12:00:00Z (overdue by 6h)."
 
 
 def test_approval_outside_the_authority_is_what_it_waits_for() -> None:
@@ -94,7 +95,7 @@ def test_outcome_tells_grade_what_was_missing_and_chases() -> None:
 def test_recovery_tells_how_long_it_took() -> None:
     opened = step("a", "opened", 0, START, START)
     record = outcome(opened, "back_on_track", 1, START + DAY, time_to_recovery_s=36 * 3600.0)
-    assert "well again 36.0h after the first sign" in told(episode_story(episode_of(opened, record), START + DAY))
+    assert "well again 36h after the first sign" in told(episode_story(episode_of(opened, record), START + DAY))
 
 
 def test_a_step_tells_only_what_is_new() -> None:
@@ -185,3 +186,30 @@ def test_every_figure_can_be_written(value: float) -> None:
     """No figure breaks a sentence, and none becomes long for being precise."""
     assert number(value)
     assert len(number(value)) <= 60
+
+
+def test_a_reminder_on_the_last_step_tells_what_was_missed() -> None:
+    before = step("a", "escalated", 1, START, START)
+    reminded = step("a", "escalated", 2, START + HOUR, START, reason="unowned", previous="escalated")
+    assert step_text(reminded, before) == ["A reminder went out: nobody took it on in time."]
+
+
+def test_a_refused_close_tells_what_it_lacks() -> None:
+    before = step("a", "owned", 1, START, START)
+    refused = step("a", "owned", 2, START + HOUR, START, reason="refused_without_alternative", previous="owned")
+    assert step_text(refused, before) == ["An attempt to close it was refused: it lacks an alternative."]
+
+
+def test_a_false_alarm_is_not_graded() -> None:
+    opened = step("a", "opened", 0, START, START)
+    record = outcome(opened, "withdrawn", 1, START + DAY, reason="false_alarm")
+    assert episode_story(episode_of(opened, record), START + DAY)[-1].details == ()
+
+
+def test_every_event_of_the_life_cycle_has_words() -> None:
+    """A record's reason is the event unless it is refined; none may be told as a bare code."""
+    for event in set(Event) - {Event.SUPPRESS}:
+        record = step("a", "owned", 1, START, START, reason=event.value)
+        said = step_text(record, step("a", "opened", 0, START, START))[0]
+        assert "_" not in said
+        assert f"({event.value.replace('_', ' ')})" not in said

@@ -47,7 +47,9 @@ def test_a_mood_that_falls_within_a_conversation_is_found_at_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("scores", [(-0.6, -0.6, -0.6, -0.6), (0.9, 0.9, 0.2, 0.1), (-0.9, -0.5, 0.4, 0.8), (0.5, -0.9)])
+@pytest.mark.parametrize(
+    "scores", [(-0.6, -0.6, -0.6, -0.6), (0.9, 0.9, 0.2, 0.1), (-0.9, -0.5, 0.4, 0.8), (0.5, -0.9)]
+)
 def test_a_mood_that_was_low_or_stays_fair_or_is_too_short_is_no_fall(scores: tuple[float, ...]) -> None:
     """A customer who comes angry is not made angry here."""
     history = History()

@@ -118,3 +118,12 @@ def test_the_evidence_grows_with_the_drop_and_lies_between_zero_and_one() -> Non
     assert max(seen[:60]) < 0.9
     assert seen[-1] == 1.0
     assert all(0 <= value <= 1 for value in seen)
+
+
+def test_single_lost_reports_are_no_drop() -> None:
+    """A zero before a weekend, a zero in the middle of a week: the rest is as it was."""
+    noise, history = random.Random(8), History()
+    for day in range(120):
+        daily(history, day, 0.0 if day in {53, 75, 95, 110} else week(100, day, noise))
+        kept_alive(history, day)
+    assert history.kinds() == []

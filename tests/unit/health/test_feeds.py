@@ -1,5 +1,9 @@
 """A silent source is not a silent customer."""
 
+import random
+
+import pytest
+
 from streams import topics
 from streams.domain.partition import PartitionState
 from streams.domain.time import DAY, HOUR, MINUTE
@@ -10,19 +14,23 @@ from tests.support.history import MONDAY, History, daily
 POLICY = default_policy()
 
 
-def flowing(minutes: int) -> PartitionState:
-    """A feed with an event a minute."""
+def flowing(days: int, first: int = 0, last: int = 24, working_days: int = 7) -> PartitionState:
+    """A feed with an event every two minutes from hour `first` to hour `last` of its working days."""
     partition = PartitionState(0)
-    for i in range(minutes):
-        feeds.observe_feed(partition, topics.USAGE, MONDAY + i * MINUTE, POLICY)
+    for day in range(days):
+        if day % 7 < working_days:
+            for i in range((last - first) * 30):
+                at = MONDAY + day * DAY + first * HOUR + i * 2 * MINUTE
+                feeds.observe_feed(partition, topics.USAGE, at, POLICY)
     return partition
 
 
-def test_a_feed_is_silent_after_a_multiple_of_its_longest_gap() -> None:
-    """No sooner than the least time."""
-    partition = flowing(200)
+def test_a_busy_feed_is_silent_after_the_least_time() -> None:
+    """No sooner and no later."""
+    partition = flowing(28)
+    last = MONDAY + 28 * DAY - 2 * MINUTE
     due = feeds.next_feed_check(partition, POLICY)
-    assert due == MONDAY + 199 * MINUTE + 2 * HOUR
+    assert due == last + 2 * HOUR
     assert feeds.on_feed_timer(partition, due - 1, POLICY) == []
     assert feeds.on_feed_timer(partition, due, POLICY) == [topics.USAGE]
     assert partition.silent(topics.USAGE)
@@ -30,69 +38,110 @@ def test_a_feed_is_silent_after_a_multiple_of_its_longest_gap() -> None:
 
 def test_a_feed_turns_silent_once() -> None:
     """The second look says nothing new, and nothing more is to be watched."""
-    partition = flowing(200)
-    feeds.on_feed_timer(partition, MONDAY + DAY, POLICY)
-    assert feeds.on_feed_timer(partition, MONDAY + 2 * DAY, POLICY) == []
+    partition = flowing(14)
+    feeds.on_feed_timer(partition, MONDAY + 15 * DAY, POLICY)
+    assert feeds.on_feed_timer(partition, MONDAY + 16 * DAY, POLICY) == []
     assert feeds.next_feed_check(partition, POLICY) is None
 
 
 def test_a_feed_that_returns_flows_again() -> None:
-    """The outage itself is no part of its rhythm."""
-    partition = flowing(200)
-    feeds.on_feed_timer(partition, MONDAY + DAY, POLICY)
-    feeds.observe_feed(partition, topics.USAGE, MONDAY + 2 * DAY, POLICY)
+    """And periods that began before are known not to count."""
+    partition = flowing(14)
+    feeds.on_feed_timer(partition, MONDAY + 15 * DAY, POLICY)
+    feeds.observe_feed(partition, topics.USAGE, MONDAY + 16 * DAY, POLICY)
     source = partition.sources[topics.USAGE]
-    assert (source.silent_since, source.silent_until) == (None, MONDAY + 2 * DAY)
-    assert source.longest_gap < HOUR
+    assert (source.silent_since, source.silent_until) == (None, MONDAY + 16 * DAY)
+    assert not partition.silent(topics.USAGE)
 
 
-def test_a_feed_with_nights_is_not_silent_at_night() -> None:
-    """It has a gap of sixteen hours every day."""
-    partition = PartitionState(0)
-    for day in range(5):
-        for i in range(8 * 6):
-            feeds.observe_feed(partition, topics.USAGE, MONDAY + day * DAY + 8 * HOUR + i * 10 * MINUTE, POLICY)
+def test_nights_and_weekends_are_no_silence() -> None:
+    """A feed of office hours is missed on Monday morning, not before."""
+    partition = flowing(12, 8, 16, working_days=5)
     due = feeds.next_feed_check(partition, POLICY)
     assert due is not None
-    assert due > MONDAY + 5 * DAY + 8 * HOUR
+    assert MONDAY + 14 * DAY + 8.5 * HOUR <= due <= MONDAY + 14 * DAY + 12 * HOUR
 
 
-def test_a_feed_of_few_events_is_not_judged() -> None:
-    """Nothing is known about its rhythm."""
-    assert feeds.next_feed_check(flowing(50), POLICY) is None
+def test_no_night_is_ever_called_silent() -> None:
+    """From the first day on, checked after each event."""
+    partition = PartitionState(0)
+    for day in range(28):
+        for i in range(8 * 30 if day % 7 < 5 else 0):
+            at = MONDAY + day * DAY + 8 * HOUR + i * 2 * MINUTE
+            due = feeds.next_feed_check(partition, POLICY)
+            assert due is None or due > at
+            feeds.observe_feed(partition, topics.USAGE, at, POLICY)
+
+
+def test_a_feed_that_is_new_is_not_judged() -> None:
+    """A week has to be known."""
+    assert feeds.next_feed_check(flowing(7), POLICY) is None
+
+
+def test_a_feed_of_one_event_a_day_is_missed_after_days() -> None:
+    """Sooner when it is known for longer."""
+    partition = PartitionState(0)
+    for day in range(60):
+        feeds.observe_feed(partition, topics.USAGE, MONDAY + day * DAY + 9 * HOUR, POLICY)
+    due = feeds.next_feed_check(partition, POLICY)
+    assert due is not None
+    assert MONDAY + 63 * DAY < due < MONDAY + 69 * DAY
+
+
+@pytest.mark.parametrize("per_day", [2, 10, 60, 400])
+def test_a_feed_of_random_events_is_hardly_ever_called_silent(per_day: int) -> None:
+    """In a year of events that come by chance, at most twice."""
+    chance, partition = random.Random(per_day), PartitionState(0)
+    at, silences = float(MONDAY), 0
+    while at < MONDAY + 365 * DAY:
+        silences += len(feeds.on_feed_timer(partition, round(at), POLICY))
+        feeds.observe_feed(partition, topics.USAGE, round(at), POLICY)
+        at += chance.expovariate(per_day / DAY)
+    assert silences <= 2
+
+
+def busy(history: History, day: int, names: list[str]) -> None:
+    """Twenty accounts with logins all over the working hours."""
+    for slot in range(96):
+        for name in names[slot % 5 :: 5]:
+            history.usage(MONDAY + day * DAY + 8 * HOUR + slot * 5 * MINUTE, 5.0, name=name)
 
 
 def test_when_the_feed_stops_health_turns_unknown_and_nothing_is_found() -> None:
-    """Twenty accounts fall silent at one moment: no drop, no silence; scores are unknown until it returns."""
+    """Twenty accounts fall silent at one moment, for two days or for weeks: nothing is found, scores are unknown."""
     history = History()
     names = [f"a{i}" for i in range(20)]
-    for day in range(40):
-        for name in names:
-            daily_hour(history, day, name)
+    for day in range(35):
+        busy(history, day, names)
+    assert {history.account_of(name).health.band for name in names} == {"healthy"}
+    history.pass_to(MONDAY + 37 * DAY)
+    assert {history.account_of(name).health.score for name in names} == {None}
+    for day in range(37, 42):
+        busy(history, day, names)
     assert {history.account_of(name).health.band for name in names} == {"healthy"}
     history.pass_to(MONDAY + 60 * DAY)
-    assert history.findings == []
-    assert {history.account_of(name).health.score for name in names} == {None}
     for day in range(60, 75):
-        for name in names:
-            daily_hour(history, day, name)
+        busy(history, day, names)
     assert history.findings == []
     assert {history.account_of(name).health.band for name in names} == {"healthy"}
-
-
-def daily_hour(history: History, day: int, name: str) -> None:
-    """One login event at a time of the day that is the account's own."""
-    history.usage(max(MONDAY + day * DAY + int(name[1:]) * HOUR, history.partition.stream_time), 25.0, name=name)
 
 
 def test_one_silent_account_is_told_from_a_silent_feed() -> None:
-    """Its neighbour goes on, so it is the customer."""
+    """Its neighbours go on, so it is the customer."""
+    history = History()
+    names = [f"a{i}" for i in range(10)]
+    for day in range(60):
+        busy(history, day, names if day < 40 else names[1:])
+    assert "silence" in history.kinds("a0")
+    assert {name for name, _ in history.findings} == {"a0"}
+
+
+def test_a_neighbour_that_only_says_hello_is_enough_to_learn_zeros() -> None:
+    """The feed lives as long as somebody uses it."""
     history = History()
     for day in range(40):
         daily(history, day, 20.0)
         history.usage(MONDAY + day * DAY + 20 * HOUR, 20.0, name="other")
-    for day in range(40, 60):
-        for i in range(4):
-            history.usage(MONDAY + day * DAY + (8 + 2 * i) * HOUR, 5.0, name="other")
-    assert "silence" in history.kinds()
-    assert history.kinds("other") == []
+    for day in range(40, 46):
+        history.usage(MONDAY + day * DAY + 20 * HOUR, 20.0, name="other")
+    assert history.account.signals.metrics["logins"].ys[-4:] == [0.0] * 4

@@ -129,4 +129,3 @@ def test_a_dormant_metric_keeps_no_timer() -> None:
         history.usage(MONDAY + hour * HOUR, 1.0, name="other")
     assert "signals" not in history.account.timers
     assert history.account.signals.metrics["logins"].n < 5 * WEEK // DAY
-

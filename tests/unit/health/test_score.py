@@ -81,7 +81,9 @@ def test_what_time_alone_does_names_no_event() -> None:
     history.ticket(at, "opened")
     for hour in range(1, 30):
         history.usage(at + hour * HOUR, 5.0)
-    aged = [c for c in history.account.health.since_band_change + history.account.health.crossing if c.name == "tickets"]
+    aged = [
+        c for c in history.account.health.since_band_change + history.account.health.crossing if c.name == "tickets"
+    ]
     assert min(c.points for c in aged) < 0
     assert all(c.event_id is None for c in aged if c.points < 0)
 

@@ -17,6 +17,15 @@ def test_a_second_finding_of_the_same_dimension_is_attached_and_not_fired_again(
     assert (episode.merged, episode.severity, episode.onset_at) == (1, 0.7, START - 9 * DAY)
 
 
+def test_a_low_score_is_evidence_for_whatever_is_open() -> None:
+    """Of one moment, what is known more closely is opened, and the score is attached to it."""
+    desk = Desk()
+    low = finding(kind="threshold", dimension="support", subject="score", severity=1.0, confidence=1.0)
+    (opened,) = desk.find(low, finding(kind="relative", dimension="success", subject="logins", severity=0.5))
+    assert opened["cause"]["subject"] == "logins"
+    assert next(iter(desk.account.episodes.values())).merged == 1
+
+
 def test_evidence_of_an_episode_stays_bounded() -> None:
     """The first figures and the newest are kept."""
     desk = Desk()
@@ -93,6 +102,16 @@ def test_quiet_hours_are_the_customers_own() -> None:
     assert (record["reason"], record["detail"]) == ("quiet_hours", "it is 21:40 in Australia/Brisbane")
     assert record["until"] == START + 9 * HOUR + 20 * MINUTE
     assert states(desk.wait(9 * HOUR + 20 * MINUTE)) == ["opened"]
+
+
+def test_the_trace_of_the_causing_event_survives_the_waiting() -> None:
+    """What is opened in the morning still names the event of the night."""
+    desk = Desk()
+    desk.ticket("T-1")
+    desk.account.profile.time_zone = "Australia/Brisbane"
+    desk.find(finding(), traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    (record,) = desk.wait(10 * HOUR)
+    assert record["traceparent"] == "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def test_what_recovers_while_it_waits_is_never_opened() -> None:

@@ -216,6 +216,25 @@ def test_a_failed_action_was_no_action() -> None:
     assert (record["state"], record["grade"]) == ("owned", 2)
 
 
+def test_whoever_takes_over_reads_what_was_tried() -> None:
+    """The escalated record tells what was done so far, so that nobody has to ask the customer."""
+    desk = Desk()
+    episode = desk.open()
+    desk.respond(episode, "bounced")
+    desk.wait(HOUR)
+    desk.respond(episode, "action_executed", cost=150.0)
+    desk.respond(episode, "declined", reason="too dear")
+    desk.respond(episode, "promised", promised_by=desk.now + HOUR)
+    (escalated,) = desk.wait(HOUR)
+    assert {
+        "first response 60m after it was raised",
+        "a message bounced",
+        "declined: too dear",
+        "promises missed: 1",
+    } <= set(escalated["context"])
+    assert any(line.startswith("last promise: an answer by ") for line in escalated["context"])
+
+
 def test_a_message_that_bounced_is_recorded_and_stays_apathy() -> None:
     """Nothing arrived, so nothing was done."""
     desk = Desk()

@@ -1,0 +1,61 @@
+"""Workers join, leave and die while the log flows: on a real Kafka only, as the embedded broker hangs on a leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streams.domain.time import DAY
+from tests.integration.cluster import PARTITIONS, Cluster, on_real
+from tests.support.kafka import RealBroker
+from tests.support.log import START, fold_log, publish, small_log
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+END = START + 90 * DAY
+
+
+@pytest.fixture
+def cluster(real_broker: RealBroker, prefix: str, tmp_path: Path) -> Cluster:
+    return on_real(real_broker, prefix, tmp_path)
+
+
+def _taken(output: str) -> list[int]:
+    """How many partitions a worker took over, time after time."""
+    lines = [json.loads(line) for line in output.splitlines() if "partitions taken over" in line]
+    return [len(line["partitions"]) for line in lines]
+
+
+def _lag(worker: WorkerProcess) -> float:
+    """Records that wait for this worker."""
+    lines = worker.probe("/metrics")[1].splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("backontrack_consumer_lag_records{"))
+
+
+@pytest.mark.timeout(400)
+def test_workers_that_join_leave_and_die_answer_as_one(cluster: Cluster) -> None:
+    """All lies in Kafka before, so the order is a function of the log, whoever applies it."""
+    history = small_log(accounts=800)
+    publish(cluster.bootstrap, cluster.prefix, history, PARTITIONS, END)
+    with cluster.worker() as first, cluster.worker() as second:
+        second.until(lambda: _taken(second.output)[-1:] == [2], "the second owns two of four partitions")
+        second.until(lambda: _taken(first.output)[-1:] == [2], "and the first the other two")
+        second.until(lambda: _lag(second) > 0, "records wait for the second")
+        assert second.stop() == 0, second.output
+        assert _lag(first) > 0, "the first is not done when the second leaves"
+        with cluster.worker() as third:
+            first.until(lambda: PARTITIONS in _taken(first.output), "the first takes all over")
+            first.kill()
+            third.until_logged("partitions taken over")
+            third.kill()
+    with cluster.worker("--until-caught-up") as last:
+        assert last.wait() == 0, last.output
+    answer, model = cluster.answer(), fold_log(history, cluster.app_id, PARTITIONS, END)
+    assert answer.wrong == 0
+    assert answer.records.keys() == model.records.keys()
+    assert answer.records == model.records
+    assert answer.health == model.health
+    assert answer.state == model.state
