@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from streams import topics
+from streams.detection import silence
 from streams.detection.detect import detect
 from streams.domain import profile
 from streams.domain.account import AccountState
@@ -80,6 +81,8 @@ def fire(account: AccountState, partition: PartitionState, due: int, origin: Ori
         if account.timers.get(timer, due + 1) > due:
             continue  # moved or cleared by the one before
         del account.timers[timer]
+        if timer == "silence" and silence.waits(account, partition, due, policy):
+            continue
         if timer == "episodes":
             outputs += progress.on_episodes_timer(account, partition, due, origin, policy)
         elif timer == "guard":

@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 60.0
 _POLL_SECONDS = 0.01
 _ANSWER_SECONDS = 10.0
 # The embedded broker lets a request without news wait for a third of this, even when news comes meanwhile.
-_FETCH_WAIT_MS = 15
+_FETCH_WAIT_MS = 60
 
 
 class WorkerStalled(Exception):  # noqa: N818  it names a state, and is caught by that name

@@ -153,10 +153,13 @@ def told(world: World, view: View, now: int) -> list[tuple[str, EpisodeView]]:
 _WANTED: tuple[tuple[str, Callable[[Drop, EpisodeView], bool]], ...] = (
     ("answered well", lambda drop, episode: drop.responder == WELL and episode.state == "confirmed"),
     ("answered well", lambda drop, episode: drop.responder == WELL and episode.phase == "recovered"),
-    ("kind words only", lambda drop, episode: drop.responder == BADLY and episode.chases > 0),
+    (
+        "kind words only",
+        lambda drop, episode: drop.responder == BADLY and episode.chases > 0 and episode.phase != "recovered",
+    ),
     ("back, and down again", lambda _, episode: any(o["outcome"] == "relapsed" for o in episode.outcomes.values())),
     ("an honest no", lambda _, episode: episode.state == "handled_unresolved"),
-    ("kind words only", lambda drop, episode: drop.responder == BADLY and episode.phase != "recovered"),
+    ("kind words only", lambda drop, _: drop.responder == BADLY),
     ("nobody acted", lambda drop, _: drop.responder == ABSENT),
 )
 

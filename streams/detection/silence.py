@@ -19,23 +19,40 @@ _LOOK_AGAIN = 6 * HOUR
 START = "silent_start"
 
 
+def waits(account: AccountState, partition: PartitionState, now: int, policy: Policy) -> bool:
+    """True when the account was active since its `silence` timer was set, or cannot be judged: the timer is set anew.
+
+    Most timers end here, so nothing else of the account is looked at.
+    """
+    if account.profile.churned_at is not None:
+        return True
+    pulse = account.signals.rhythm
+    if not pulse.last_at:
+        return False
+    if partition.silent(topics.USAGE):
+        account.schedule("silence", now + _LOOK_AGAIN, now)
+        return True
+    source = partition.sources.get(topics.USAGE)
+    patience = rhythm.patience(pulse, policy.detection.silence)
+    if patience is None or pulse.overdue_at is not None:
+        return True
+    due = max(pulse.last_at, 0 if source is None else source.silent_until) + patience
+    if now < due:
+        account.schedule("silence", due, now)
+        return True
+    return False
+
+
 def on_timer(account: AccountState, partition: PartitionState, now: int, policy: Policy) -> Finding | None:
-    """Judges the account when its `silence` timer fires; sets the timer again unless it is overdue."""
+    """Judges an account whose `silence` timer has fired and which does not merely wait (`waits`)."""
     if partition.silent(topics.USAGE):
         account.schedule("silence", now + _LOOK_AGAIN, now)
         return None
     source = partition.sources.get(topics.USAGE)
-    back_at = 0 if source is None else source.silent_until
-    pulse, rules = account.signals.rhythm, policy.detection.silence
+    pulse = account.signals.rhythm
     if not pulse.last_at:
-        return _start(account, now, back_at, policy)
-    patience = rhythm.patience(pulse, rules)
-    if patience is None or pulse.overdue_at is not None:
-        return None
-    due = max(pulse.last_at, back_at) + patience
-    if now < due:
-        account.schedule("silence", due, now)
-        return None
+        return _start(account, now, 0 if source is None else source.silent_until, policy)
+    patience = rhythm.patience(pulse, policy.detection.silence) or 0
     if source is None or source.last_at <= pulse.last_at + policy.time.session:
         # Nobody else was heard of since: it may be the feed.
         account.schedule("silence", now + _LOOK_AGAIN, now)

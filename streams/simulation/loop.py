@@ -11,7 +11,7 @@ from streams.simulation.agenda import Dated
 from streams.simulation.desk import Desk
 from streams.simulation.world import World
 
-_LOOKS = tuple(minute * MINUTE for minute in (70, 370, 430, 630, 790, 910, 1_110, 1_390))
+_LOOKS = tuple(minute * MINUTE for minute in (70, 220, 430, 630, 790, 910, 1_110, 1_390))
 """When people look at their interventions, in UTC after midnight.
 
 Soon after daily figures are closed (01:00), and after the night ends in each of the simulated time zones.

@@ -53,7 +53,16 @@ def on_embedded(broker: EmbeddedBroker, prefix: str, directory: Path) -> Cluster
 def on_real(broker: RealBroker, prefix: str, directory: Path) -> Cluster:
     """On a real broker, with the topics as `backontrack topics create` makes them."""
     cluster = Cluster(broker.bootstrap, prefix, directory)
-    Admin(
-        Settings(bootstrap_servers=broker.bootstrap, topic_prefix=prefix, app_id=cluster.app_id, partitions=PARTITIONS)
-    ).create()
+    create_topics(cluster)
     return cluster
+
+
+def create_topics(cluster: Cluster) -> None:
+    """Creates the topics that are missing."""
+    settings = Settings(
+        bootstrap_servers=cluster.bootstrap,
+        topic_prefix=cluster.prefix,
+        app_id=cluster.app_id,
+        partitions=PARTITIONS,
+    )
+    Admin(settings).create()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,29 @@ def test_workers_that_join_leave_and_die_answer_as_one(cluster: Cluster) -> None
     answer, model = cluster.answer(), fold_log(history, cluster.app_id, PARTITIONS, END)
     assert answer.wrong == 0
     assert answer.records.keys() == model.records.keys()
+    assert answer.records == model.records
+    assert answer.health == model.health
+    assert answer.state == model.state
+
+
+@pytest.mark.timeout(400)
+def test_paused_worker_writes_nothing_that_counts_when_it_comes_back(cluster: Cluster) -> None:
+    """Stopped for longer than its session, it finds its partitions gone; what it still writes is ignored or a copy."""
+    history = small_log(accounts=500)
+    publish(cluster.bootstrap, cluster.prefix, history, PARTITIONS, END)
+    with cluster.worker() as paused:
+        paused.until(lambda: _taken(paused.output) == [PARTITIONS] and _lag(paused) > 0, "work")
+        paused.process.send_signal(signal.SIGSTOP)
+        with cluster.worker("--until-caught-up") as other:
+            other.until(lambda: _taken(other.output) != [], "the session of the paused worker is over")
+            paused.process.send_signal(signal.SIGCONT)
+            assert other.wait(120) == 0, other.output
+        paused.until(lambda: _taken(paused.output)[1:] != [], "it joins again")
+        assert paused.stop() == 0, paused.output
+    with cluster.worker("--until-caught-up") as last:
+        assert last.wait() == 0, last.output
+    answer, model = cluster.answer(), fold_log(history, cluster.app_id, PARTITIONS, END)
+    assert answer.wrong == 0
     assert answer.records == model.records
     assert answer.health == model.health
     assert answer.state == model.state

@@ -205,13 +205,14 @@ def test_each_finding_gets_exactly_one_decision(history: list[Any]) -> None:
     real = decide.decide
 
     def watched(turn: Any, findings: list[Any]) -> list[Output]:
-        merged = sum(one.merged for one in turn.account.episodes.values())
+        merged = {one.intervention_id: one.merged for one in turn.account.episodes.values()}
         repeats = {key: one.repeats for key, one in turn.account.guard.candidates.items()}
         outputs = real(turn, findings)
         first = [o for o in outputs if o.topic == topics.INTERVENTIONS and o.record["state"] in {"opened", "held_out"}]
         relapsed = [o for o in outputs if o.topic == topics.INTERVENTIONS and o.record["state"] == "relapsed"]
         suppressed = [o for o in outputs if o.topic == topics.SUPPRESSED]
-        attached = sum(one.merged for one in turn.account.episodes.values()) - merged
+        # An intent to cancel supersedes others: an episode that has left takes its count along.
+        attached = sum(one.merged - merged.get(key, 0) for key, one in turn.account.episodes.items())
         recorded = {o.record["cause"]["subject"] for o in suppressed}
         again = sum(
             1

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streams import topics
+from streams.detection import silence
 from streams.detection.detect import detect
 from streams.domain import profile
 from streams.domain.account import AccountState
@@ -104,6 +105,8 @@ class History:
             self.partition.stream_time = moment
             for timer in sorted(name for name, t in account.timers.items() if t <= moment):
                 del account.timers[timer]
+                if timer == "silence" and silence.waits(account, self.partition, moment, self.policy):
+                    continue
                 if timer == "signals":
                     observe.on_signals_timer(account, self.partition, moment, self.policy)
                 self._look(account, moment, timer, None)
