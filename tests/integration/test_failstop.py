@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,12 @@ def _committed(cluster: Cluster) -> dict[str, int]:
 
 
 def _delete(cluster: Cluster, name: str) -> None:
-    AdminClient({"bootstrap.servers": cluster.bootstrap}).delete_topics([name])[name].result(20)
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    admin.delete_topics([name])[name].result(20)
+    deadline = time.monotonic() + 20
+    while name in admin.list_topics(timeout=20).topics:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_commits_are_what_was_applied(cluster: Cluster, history: list[Entry]) -> None:

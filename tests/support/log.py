@@ -90,7 +90,8 @@ def publish(bootstrap: str, prefix: str, log: Iterable[Entry], partitions: int, 
     """Writes the log to the input topics; with `end`, one tick a partition at that time. Returns how many records."""
     settings = Settings(topic_prefix=prefix)
     codec = Codec(settings)
-    producer = Producer({**_QUIET, "bootstrap.servers": bootstrap, "linger.ms": 20})
+    # Idempotent, because a retried batch would otherwise come behind later ones, and the order of the log is the point.
+    producer = Producer({**_QUIET, "bootstrap.servers": bootstrap, "linger.ms": 20, "enable.idempotence": True})
     count = 0
     for entry in log:
         key = entry.key.encode()
