@@ -80,12 +80,12 @@ class HistoryFile:
     def scan(self, on_bad: Callable[[BadRow], object] = lambda _: None) -> Scan:
         """Reads and checks every row; bad ones go to `on_bad`. Raises HistoryError when the file cannot be read."""
         found = Scan()
-        unknown: dict[str, None] = {}
+        unknown: set[str] = set()
         hashed = blake2b(self.topic.encode() + b"\x00" + self._salt, digest_size=6)
         for line, text, row, problem in self._lines():
             hashed.update(text.encode())
-            if row is not None and (found.rows == 0 or len(row) > len(unknown)):
-                unknown.update(dict.fromkeys(self._rows.unknown(row)))
+            if row is not None:
+                unknown |= row.keys() - self._rows.known
             event = self._event(line, text, row, problem)
             if isinstance(event, BadRow):
                 on_bad(event)
@@ -99,7 +99,7 @@ class HistoryFile:
             found.in_order = found.in_order and at >= found.last_at
             found.first_at, found.last_at = min(found.first_at, at), max(found.last_at, at)
             found.rows += 1
-        found.unknown_columns = list(unknown)
+        found.unknown_columns = sorted(unknown)
         found.digest = hashed.hexdigest()
         return found
 

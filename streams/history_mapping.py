@@ -95,7 +95,8 @@ class Rows:
     def __init__(self, topic: str, mapping: TopicMapping | None = None) -> None:
         self._mapping = mapping or TopicMapping()
         self._fields = [self._field(topic, name, spec) for name, spec in _fields(topic)]
-        self._known = {column for _, columns, _, _, _ in self._fields for column in columns}
+        self.known = frozenset(column for _, columns, _, _, _ in self._fields for column in columns)
+        """Columns that are taken when a row has them."""
 
     def event(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The event of a row; `event_id` is empty when the row has none. Raises RowError."""
@@ -116,10 +117,6 @@ class Rows:
             except (ValueError, TypeError) as error:
                 raise RowError(f"{name} = {value!r}: {error}") from None
         return made
-
-    def unknown(self, row: Mapping[str, Any]) -> list[str]:
-        """Columns of a row that no field takes."""
-        return [column for column in row if column not in self._known]
 
     def _field(self, topic: str, name: str, spec: Mapping[str, Any]) -> tuple[str, tuple[str, ...], Convert, Any, bool]:
         values = {**VALUE_ALIASES.get(topic, {}).get(name, {}), **self._mapping.values.get(name, {})}

@@ -18,6 +18,8 @@ _THIRD_PARTY = {
     "aiohttp": logging.WARNING,
     "asyncio": logging.WARNING,
     "httpx": logging.WARNING,
+    # What Faust logs through subclasses of its services.
+    "streams.shell.app": logging.WARNING,
     # It reports every rejoin as an error; the worker says itself what it takes over.
     "aiokafka.consumer.group_coordinator": logging.CRITICAL,
 }

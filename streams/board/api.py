@@ -11,11 +11,10 @@ from aiohttp import web
 
 from streams import topics
 from streams.board.follow import Follower
-from streams.domain.time import format_duration
+from streams.domain.time import format_duration, format_time
 from streams.views import payloads
 from streams.views.episode import EpisodeView
 from streams.views.view import AccountView, View
-from streams.views.words import moment
 
 FOLLOWER = web.AppKey("follower", Follower)
 routes = web.RouteTableDef()
@@ -111,9 +110,9 @@ def clock(follower: Follower) -> dict[str, Any]:
     view, wall = follower.view, time.time_ns() // 1_000_000
     return {
         "stream_time": view.stream_time,
-        "stream": moment(view.stream_time) if view.stream_time else None,
+        "stream": format_time(view.stream_time) if view.stream_time else None,
         "wall_time": wall,
-        "wall": moment(wall),
+        "wall": format_time(wall),
         "behind": format_duration(max(wall - view.stream_time, 0)) if view.stream_time else None,
         "ready": follower.ready,
         "trouble": follower.trouble,

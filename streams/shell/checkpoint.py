@@ -43,6 +43,8 @@ _EARLY_S = 0.5
 
 _SESSION_SHARE = 0.8
 """After this part of a session, being a member of the group is no longer taken for granted."""
+_SHARE = 4
+"""Times that the last checkpoint took before the next one begins: at most a fifth of the time goes into them."""
 
 Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
 
@@ -84,6 +86,7 @@ class Checkpointer:
         """Next offsets of the last commit, of the partitions that are owned."""
         self.committed_at = time.monotonic()
         """When offsets were last committed, or found to be in place."""
+        self._took = 0.0
         table.make_room = self.emit
 
     async def emit_forever(self) -> None:
@@ -94,11 +97,17 @@ class Checkpointer:
             await asyncio.sleep(self._settings.emit_interval / 1000)
 
     async def checkpoint_forever(self) -> None:
-        """Makes a checkpoint in each `checkpoint_interval`, earlier when one is due."""
+        """Makes a checkpoint in each `checkpoint_interval`, earlier when one is due.
+
+        Over a backlog nearly every account changes between two of them, so that they would take most of the time: the
+        interval then grows with what the last one took. Decisions leave all the same, by `emit`.
+        """
         due = self._table.checkpoint_due
         while True:
+            longest = max(self._settings.checkpoint_interval, self._settings.stall_timeout // 3) / 1000
+            interval = max(self._settings.checkpoint_interval / 1000, min(longest, _SHARE * self._took))
             try:
-                await asyncio.wait_for(due.wait(), self._settings.checkpoint_interval / 1000)
+                await asyncio.wait_for(due.wait(), interval)
                 await asyncio.sleep(min(_EARLY_S, self._settings.checkpoint_interval / 1000))
             except TimeoutError:
                 pass
@@ -125,6 +134,7 @@ class Checkpointer:
                 self.committed.update(offsets)
                 self._metrics.checkpoint_duration.observe(time.monotonic() - began)
             self.committed_at = time.monotonic()
+            self._took = self.committed_at - began
             return True
 
     async def owns(self, since: float) -> bool:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -22,7 +21,6 @@ from streams.shell.failure import Unrecoverable
 from streams.shell.host import Host, Hosted
 from streams.shell.lanes import PartitionLanes, Slice
 
-log = structlog.stdlib.get_logger(__name__)
 T = TypeVar("T")
 
 FETCH_RECORDS = 4_000

@@ -10,6 +10,7 @@ from streams import topics
 from streams.settings import Settings
 from streams.shell.admin import Admin, BrokerUnreachable, Difference
 from streams.shell.failure import Unrecoverable
+from streams.shell.watermarks import watermarks
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -44,8 +45,8 @@ def ends(settings: Settings, partitions: int) -> dict[TP, int]:
     )
     try:
         return {
-            TP(settings.topic(name), partition): consumer.get_watermark_offsets(
-                TopicPartition(settings.topic(name), partition), timeout=_ANSWER_S
+            TP(settings.topic(name), partition): watermarks(
+                consumer, TopicPartition(settings.topic(name), partition), _ANSWER_S
             )[1]
             for name in topics.RANKS
             for partition in range(partitions)

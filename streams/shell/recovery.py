@@ -14,6 +14,7 @@ from streams.settings import Settings
 from streams.shell.changelog import PARTITION_KEY, epoch_of
 from streams.shell.failure import Unrecoverable
 from streams.shell.state_codec import decode_account, decode_partition
+from streams.shell.watermarks import watermarks
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class ChangelogReader:
     def read_to_end(self) -> None:
         """Reads on to where the log ends now. Raises Cancelled and Unrecoverable."""
         try:
-            low, end = self._consumer.get_watermark_offsets(self._assigned, timeout=self._timeout_s)
+            low, end = watermarks(self._consumer, self._assigned, self._timeout_s)
         except KafkaException as error:
             raise Unrecoverable(f"{self._place}: the end of the changelog is not known: {error}") from error
         if self._position is None:

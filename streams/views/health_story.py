@@ -43,10 +43,10 @@ def health_sentences(row: dict[str, Any] | None) -> list[str]:
 def _change(row: dict[str, Any]) -> list[str]:
     texts = []
     since = row["since_band_change"]
-    if any(shows(addend) for addend in since):
+    if any(shows(addend["points"]) for addend in since):
         moved = sum(addend["points"] for addend in since)
         texts.append(f"Since the band last changed it moved by {moved:+.1f} points: {contributions(since, 4)}.")
-    if any(shows(addend) for addend in row["last_change"]):
+    if any(shows(addend["points"]) for addend in row["last_change"]):
         texts.append(f"The last change: {contributions(row['last_change'], 3)}.")
     return texts
 

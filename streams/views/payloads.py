@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.domain.time import SECOND, format_duration
+from streams.domain.time import SECOND, format_duration, format_time
 from streams.views.episode import EpisodeView
 from streams.views.story import account_story, account_summary, episode_story
 from streams.views.summary import Summary, Urgent
@@ -15,7 +15,6 @@ from streams.views.words import (
     KINDS,
     STATES,
     SUPPRESSED,
-    moment,
     plain,
     say,
     sentence,
@@ -74,7 +73,7 @@ def episode_row(episode: EpisodeView, now: int) -> dict[str, Any]:
         "value_text": None if episode.value is None else usd(episode.value),
         "onset_at": latest["onset_at"],
         "opened_at": latest["opened_at"],
-        "opened": moment(latest["opened_at"]),
+        "opened": format_time(latest["opened_at"]),
         "open_for_ms": max(until - int(latest["onset_at"]), 0),
         "open_for": format_duration(max(until - int(latest["onset_at"]), 0)),
         "owner": step["owner"] if step else None,

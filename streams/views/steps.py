@@ -205,18 +205,30 @@ def evidence(figure: dict[str, Any]) -> str:
 
 def contributions(addends: list[dict[str, Any]], most: int = _STRONGEST) -> str:
     """The strongest addends of a change with their points, and the sum of the others."""
-    ordered = sorted(addends, key=lambda addend: (-abs(addend["points"]), addend["at"], addend["name"]))
-    told = [addend for addend in ordered[:most] if shows(addend)]
-    texts = [f"{plain(a['name'])} ({a['dimension']}) {a['points']:+.1f}" for a in told]
+    moved: dict[str, float] = {}
+    for addend in addends:
+        name = _addend(addend["name"], addend["dimension"])
+        moved[name] = moved.get(name, 0.0) + float(addend["points"])
+    ordered = sorted(moved.items(), key=lambda item: (-abs(item[1]), item[0]))
+    told = [(name, points) for name, points in ordered[:most] if shows(points)]
+    texts = [f"{name} {points:+.1f}" for name, points in told]
     rest = ordered[len(told) :]
-    if rest and (not told or any(shows(addend) for addend in rest)):
-        texts.append(f"{len(rest)} smaller {sum(addend['points'] for addend in rest):+.1f}")
+    if rest and (not told or any(shows(points) for _, points in rest)):
+        texts.append(f"{len(rest)} smaller {sum(points for _, points in rest):+.1f}")
     return listed(texts)
 
 
-def shows(addend: dict[str, Any]) -> bool:
-    """False for an addend that rounds to 0.0 points."""
-    return abs(float(addend["points"])) >= 0.05  # noqa: PLR2004  half of the last digit told
+def _addend(name: str, dimension: str) -> str:
+    if not dimension:
+        return "older changes"
+    if name == "weighing":
+        return f"how well {dimension} is known"
+    return f"{plain(name)} ({dimension})"
+
+
+def shows(points: float) -> bool:
+    """False for points that round to 0.0."""
+    return abs(points) >= 0.05  # noqa: PLR2004  half of the last digit told
 
 
 def grade_text(grade: int, cause: str | None) -> str:

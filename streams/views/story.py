@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from streams.domain.time import format_duration
+from streams.domain.time import format_duration, format_time
 from streams.views.episode import EpisodeView
 from streams.views.health_story import health_sentences, history_lines
 from streams.views.steps import opening, outcome_text, step_text
@@ -32,7 +32,7 @@ class Line:
         """As plain data, the time also as text."""
         return {
             "at": self.at,
-            "time": moment(self.at),
+            "time": format_time(self.at),
             "kind": self.kind,
             "text": self.text,
             "details": list(self.details),

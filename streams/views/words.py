@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.domain.time import SECOND, format_time
+from streams.domain.time import format_time
 
 GRADES = {0: "apathy", 1: "sympathy", 2: "empathy", 3: "action", 4: "compassion"}
 """Grades of an answer; 3 is acted but not verified."""
@@ -117,8 +117,8 @@ def severity(value: float) -> str:
 
 
 def moment(at: int) -> str:
-    """ISO 8601 in UTC, to the second: finer is noise to a reader."""
-    return format_time(at - at % SECOND)
+    """Date and time of day in UTC, to the minute: finer is noise to a reader."""
+    return format_time(at)[:16].replace("T", " ")
 
 
 def printable(text: str) -> str:

@@ -39,7 +39,5 @@ def _normal(hint: Any) -> Any:
 def test_an_event_type_has_the_fields_of_its_schema(topic: str) -> None:
     """Same names, same types, in the one place where both are looked at."""
     hints = {name: _normal(hint) for name, hint in get_type_hints(TYPES[topic]).items()}
-    fields = {
-        field["name"]: _normal(_python(field["type"])) for field in schemas.newest(topic).source["fields"]
-    }
+    fields = {field["name"]: _normal(_python(field["type"])) for field in schemas.newest(topic).source["fields"]}
     assert hints == fields

@@ -21,6 +21,7 @@ from streams.shell.changelog import PARTITION_KEY
 from streams.shell.codec import Codec
 from streams.shell.envelope import headers, health_headers
 from streams.shell.state_codec import encode_account, encode_partition
+from streams.shell.watermarks import watermarks
 
 START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
 """A day in November 2023, ms."""
@@ -180,7 +181,7 @@ def read_all(bootstrap: str, topic: str, timeout: float = 60.0) -> list[Record]:
     found: list[Record] = []
     try:
         for partition in sorted(consumer.list_topics(topic, timeout=timeout).topics[topic].partitions):
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)
+            low, high = watermarks(consumer, TopicPartition(topic, partition), timeout)
             if low == high:
                 continue
             consumer.assign([TopicPartition(topic, partition, low)])

@@ -66,12 +66,12 @@ def test_markup_and_control_characters_of_records_are_shown_not_obeyed() -> None
 def test_line_names_time_account_and_what_happened() -> None:
     opened = step("acct-1", "opened", 0, START, START)
     assert line(Recent(topics.INTERVENTIONS, opened)) == (
-        "2026-03-02T08:00:00Z  acct-1  opened: weekly active users fell to 12 from a normal of 31"
+        "2026-03-02 08:00  acct-1  opened: weekly active users fell to 12 from a normal of 31"
         " -> guided session by video call"
     )
     record = outcome(opened, "back_on_track", 1, START + DAY, time_to_recovery_s=7200.0)
     assert line(Recent(topics.OUTCOMES, record)) == (
-        "2026-03-03T08:00:00Z  acct-1  outcome back on track, grade 4 compassion, well again after 2h"
+        "2026-03-03 08:00  acct-1  outcome back on track, grade 4 compassion, well again after 2h"
     )
     assert line(Recent(topics.HEALTH, health("acct-1", START, 50.0))) is None
 

@@ -70,9 +70,7 @@ def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]
     assert "topics" in err
 
 
-def test_a_misspelt_setting_is_one_message(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_misspelt_setting_is_one_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a traceback."""
     monkeypatch.setenv("BACKONTRACK_PARTITONS", "3")
     code, _, err = _run(capsys, "settings")

@@ -10,7 +10,12 @@ from streams.topics import BY_NAME
 
 
 def _record(name: str, *types: Any, **more: Any) -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": f"f{i}", "type": t} for i, t in enumerate(types)], **more}
+    return {
+        "type": "record",
+        "name": name,
+        "fields": [{"name": f"f{i}", "type": t} for i, t in enumerate(types)],
+        **more,
+    }
 
 
 @pytest.mark.parametrize(

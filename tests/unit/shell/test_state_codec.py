@@ -185,7 +185,9 @@ def test_a_record_of_an_unknown_release_says_what_to_do() -> None:
         decode_account(StateCodec(other, "account-state").encode(other("a", 1)))
 
 
-@pytest.mark.parametrize("damage", [lambda v: v[:-1], lambda v: v + b"\0", lambda _: b"", lambda _: b"{}", lambda v: v[:10]])
+@pytest.mark.parametrize(
+    "damage", [lambda v: v[:-1], lambda v: v + b"\0", lambda _: b"", lambda _: b"{}", lambda v: v[:10]]
+)
 def test_a_damaged_record_says_what_to_do(damage: Any) -> None:
     """Whatever is wrong with it."""
     with pytest.raises(UnreadableState, match="BACKONTRACK_APP_ID"):
