@@ -224,6 +224,11 @@ def _suppress(turn: Turn, finding: Finding, why: Hold, playbook: str) -> list[Ou
 
 def _is_over(turn: Turn, candidate: Candidate) -> bool:
     """True when what was suppressed has ended by itself."""
+    if candidate.kind == "blocked":
+        # A ticket that was closed overnight is no blocker in the morning; opened again, it is found again.
+        ticket = turn.account.signals.tickets.get(candidate.subject)
+        if ticket is None or not ticket.open:
+            return True
     found = verdict(
         turn.account,
         turn.partition,

@@ -104,6 +104,18 @@ def test_quiet_hours_are_the_customers_own() -> None:
     assert states(desk.wait(9 * HOUR + 20 * MINUTE)) == ["opened"]
 
 
+def test_a_ticket_that_is_closed_over_night_is_no_blocker_in_the_morning() -> None:
+    """Nobody is told about what is over, even before its hold time has passed."""
+    desk = Desk()
+    desk.ticket("T-1")
+    desk.account.profile.time_zone = "Australia/Brisbane"
+    assert states(desk.find(finding())) == ["quiet_hours"]
+    desk.wait(9 * HOUR)
+    desk.ticket("T-1", resolved=True)
+    assert desk.wait(HOUR) == []
+    assert desk.account.guard.candidates == {}
+
+
 def test_the_trace_of_the_causing_event_survives_the_waiting() -> None:
     """What is opened in the morning still names the event of the night."""
     desk = Desk()
