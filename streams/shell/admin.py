@@ -22,8 +22,8 @@ from streams.settings import Settings
 
 TIMEOUT_S = 15.0
 """Longest wait for an answer of the broker."""
-# For records that hold other records: dead letters, and states with an outbox.
-_LARGER = 16 * 1_048_576
+LARGEST_RECORD = 16 * 1_048_576
+"""Bytes of the largest record that holds other records: a dead letter, or a state with its outbox."""
 
 
 class BrokerUnreachable(Exception):  # noqa: N818  says what happened
@@ -68,11 +68,15 @@ def declared(settings: Settings) -> list[Declared]:
             # Record time of imported history is old: any limit would delete it as soon as it is written.
             config |= {"retention.ms": "-1", "retention.bytes": "-1"}
         if topic.name == topics.DEAD_LETTERS:
-            config["max.message.bytes"] = str(_LARGER)
+            config["max.message.bytes"] = str(LARGEST_RECORD)
         partitions = settings.partitions if topic.partitioned else 1
         name = settings.topic(topic.name)
         made.append(Declared(name, partitions, settings.replication_factor, config, topic.partitioned))
-    compact = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime", "max.message.bytes": str(_LARGER)}
+    compact = {
+        "cleanup.policy": "compact",
+        "message.timestamp.type": "CreateTime",
+        "max.message.bytes": str(LARGEST_RECORD),
+    }
     name = topics.changelog(settings.app_id)
     made.append(Declared(name, settings.partitions, settings.replication_factor, compact))
     return made

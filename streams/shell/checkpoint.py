@@ -87,7 +87,7 @@ class Checkpointer:
         self.committed_at = time.monotonic()
         """When offsets were last committed, or found to be in place."""
         self._took = 0.0
-        table.make_room = self.emit
+        table.make_room = self.make_room
 
     async def emit_forever(self) -> None:
         """Emits as soon as outputs wait, at most once in each `emit_interval`."""
@@ -117,6 +117,13 @@ class Checkpointer:
         """Stores what decided waiting outputs, then sends them."""
         async with self._writing:
             await self._emit()
+
+    async def make_room(self) -> None:
+        """Writes what has piled up in the table: outputs, and dead letters, which leave with a checkpoint."""
+        if any(owned.letter_bytes for owned in self._table.owned.values()):
+            await self.checkpoint()
+        else:
+            await self.emit()
 
     async def checkpoint(self) -> bool:
         """Stores everything and commits the offsets of what was applied. False when the commit has to wait."""
@@ -236,6 +243,7 @@ class Checkpointer:
             await self._sender.flush()
             for snapshot in snapshots:
                 del snapshot.owned.fold.state.outbox[: len(snapshot.letters)]
+                snapshot.owned.letter_bytes = sum(len(left.value or b"") for left in snapshot.owned.fold.state.outbox)
                 snapshot.owned.changed |= bool(snapshot.letters)
                 self._count(snapshot.letters)
 

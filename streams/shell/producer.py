@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.settings import Settings
+from streams.shell.admin import LARGEST_RECORD
 from streams.shell.failure import Unrecoverable
 
 Headers = Mapping[str, bytes]
@@ -49,7 +50,8 @@ class Sender:
                 "linger.ms": 5,
                 "compression.type": "lz4",
                 "message.timeout.ms": settings.delivery_timeout,
-                "message.max.bytes": max(1_000_000, settings.max_record_bytes + 65_536),
+                # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
+                "message.max.bytes": max(LARGEST_RECORD, settings.max_record_bytes + 65_536),
                 "queue.buffering.max.messages": 500_000,
                 # Success is known from an empty queue after a flush; a report for each record would cost more than
                 # sending it.

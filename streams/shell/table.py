@@ -29,6 +29,11 @@ STEP = 500
 """Records applied before the event loop gets its turn: some 20 ms."""
 _WAITING_LIMIT = 20_000
 """Accounts with outputs that are not sent yet, beyond which applying waits for the emit."""
+_LETTERS_LIMIT = 4 << 20
+"""Bytes of dead letters in a partition's outbox beyond which applying waits for a checkpoint.
+
+The outbox is part of the partition's state, which has to fit one record of the changelog.
+"""
 _RETRY_S = 1.0
 
 
@@ -43,6 +48,8 @@ class Owned:
     """Accounts with outputs that are not on their topics yet."""
     changed: bool = False
     """True when something was applied since the partition's state was last stored."""
+    letter_bytes: int = 0
+    """Size of the dead letters that wait in the partition's outbox."""
     applied_at: float = field(default_factory=time.monotonic)
     """When a record was last applied."""
 
@@ -83,27 +90,31 @@ class AccountTable:
             owned = self.owned.get(piece.partition)
             if owned is None or piece.turn != self.turn:
                 return
-            if self.make_room is not None and len(owned.waiting) > _WAITING_LIMIT:
+            if self.make_room is not None and (
+                len(owned.waiting) > _WAITING_LIMIT or owned.letter_bytes > _LETTERS_LIMIT
+            ):
                 await self.make_room()
                 continue
             try:
-                self._apply(owned, piece.records[done : done + STEP])
+                done += self._apply(owned, piece.records[done : done + STEP])
             except RegistryUnavailable as error:
                 # Says nothing about the record, so it is neither skipped nor dead-lettered.
                 log.warning("schema registry unavailable, waiting", error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 continue
-            done += STEP
             if self.dirty >= self._settings.checkpoint_max_dirty:
                 self.checkpoint_due.set()
             await asyncio.sleep(0)
 
-    def _apply(self, owned: Owned, records: Sequence[Any]) -> None:
+    def _apply(self, owned: Owned, records: Sequence[Any]) -> int:
+        """Applies records up to where dead letters fill the outbox; how many that were."""
         fold = owned.fold
         state, apply, decoders = fold.state, fold.apply, self._decoders
         applied = state.applied
         try:
-            for record in records:
+            for index, record in enumerate(records):
+                if owned.letter_bytes > _LETTERS_LIMIT:
+                    return index
                 topic, decode = decoders[record.topic]
                 offset = record.offset
                 if offset <= applied.get(topic, -1):
@@ -119,6 +130,7 @@ class AccountTable:
                     apply(topic, offset, at, event)
                 else:
                     self._dead_letter(owned, topic, record, BadRecord(reason, REASONS[reason]))
+            return len(records)
         finally:
             # In one go with applying: a state must never be stored without the outputs that it decided.
             if fold.outputs:
@@ -150,6 +162,7 @@ class AccountTable:
         at = record.timestamp if EARLIEST <= record.timestamp < LATEST else fold.state.stream_time
         if fold.skip(topic, record.offset, at):
             fold.state.outbox.append(dead_letter(record, error, at))
+            owned.letter_bytes += len(record.value or b"")
             self._metrics.dead_letters.labels(topic, error.reason).inc()
             self.checkpoint_due.set()
 

@@ -11,6 +11,7 @@ import pytest
 from streams import topics
 from streams.domain.time import DAY
 from tests.integration.cluster import PARTITIONS, Cluster, on_embedded, on_real
+from tests.support.kafka import RealBroker
 from tests.support.log import START, Entry, fold_log, publish, read_all, small_log
 from tests.support.records import produce
 
@@ -85,6 +86,20 @@ def test_bad_records_are_dead_lettered_and_their_neighbours_are_applied(cluster:
     assert all(letter.headers["backontrack.reason"] for letter in letters)
     answer, model = cluster.answer(), fold_log(history, cluster.app_id, PARTITIONS, END)
     assert answer.records == model.records
+
+
+@pytest.mark.kafka
+def test_many_large_bad_records_in_a_row_do_not_stop_the_worker(
+    real_broker: RealBroker, prefix: str, tmp_path: Path
+) -> None:
+    """Together they are larger than any record of the changelog may be, so they leave a few at a time."""
+    cluster = on_real(real_broker, prefix, tmp_path)
+    large = [bytes([number]) * 900_000 for number in range(40)]
+    produce(cluster.bootstrap, cluster.prefix + topics.USAGE, *large, key=b"large")
+    with cluster.worker("--until-caught-up") as worker:
+        assert worker.wait() == 0, worker.output
+    letters = read_all(cluster.bootstrap, cluster.prefix + topics.DEAD_LETTERS)
+    assert [letter.value for letter in letters] == large
 
 
 def test_changed_policy_file_is_announced_in_the_log(cluster: Cluster, history: list[Entry], tmp_path: Path) -> None:

@@ -77,6 +77,4 @@ def test_line_names_time_account_and_what_happened() -> None:
 
 
 def test_totals_fit_one_line() -> None:
-    assert (
-        totals(summarise(filled())) == "2 accounts, 1 open, 1 of 1 back on track, median 2d to recovery, 1 held back"
-    )
+    assert totals(summarise(filled())) == "2 accounts, 1 open, 1 of 1 back on track, median 2d to recovery, 1 held back"
