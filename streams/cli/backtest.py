@@ -219,9 +219,12 @@ def _writer(path: Path | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    with path.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw as packed:
-        with io.TextIOWrapper(cast("IO[bytes]", packed), encoding="utf-8", newline="") as file:
-            yield file
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw as packed,
+        io.TextIOWrapper(cast("IO[bytes]", packed), encoding="utf-8", newline="") as file,
+    ):
+        yield file
 
 
 @contextmanager
