@@ -73,13 +73,16 @@ def show(
         letter = _one(log, letter_id)
         record = log.decoded(letter)
     if json_output:
-        headers = {name: value.decode(errors="replace") for name, value in letter.headers}
+        headers = [
+            {"name": name, "value": None if value is None else value.decode(errors="replace")}
+            for name, value in letter.headers
+        ]
         whole = {"key": _hex(letter.key), "value": _hex(letter.value), "headers": headers, "record": record}
         typer.echo(json.dumps({**_summary(letter), **whole}))
         return
     typer.echo(f"dead letter {letter.id}, record of {format_time(letter.at)}")
     for name, value in letter.headers:
-        typer.echo(f"  {name}: {value.decode(errors='replace')}")
+        typer.echo(f"  {name}: {'null' if value is None else value.decode(errors='replace')}")
     typer.echo(f"key: {_shown(letter.key)}")
     typer.echo("value:" if letter.value else f"value: {_shown(letter.value)}")
     for line in hexdump(letter.value or b""):

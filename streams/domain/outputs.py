@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
@@ -31,6 +31,14 @@ class Output:
 
 
 @dataclass(slots=True)
+class Header:
+    """A header of somebody else's record: names may repeat, values may be null."""
+
+    name: str
+    value: bytes | None = None
+
+
+@dataclass(slots=True)
 class OutboxRecord:
     """An encoded output, stored with the state that decided it until the broker has acknowledged it."""
 
@@ -39,3 +47,9 @@ class OutboxRecord:
     value: bytes | None
     headers: dict[str, bytes]
     at: int
+    original: list[Header] = field(default_factory=list)
+    """Of a dead letter: the headers of the record as they came; `headers` go behind them."""
+
+    def all_headers(self) -> list[tuple[str, bytes | None]]:
+        """The headers in the order in which they are sent."""
+        return [*((header.name, header.value) for header in self.original), *self.headers.items()]

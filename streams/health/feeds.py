@@ -4,9 +4,9 @@ For each hour of the week it is learnt how often it holds an event at all, and i
 hours and slots, not events, because events come in bursts. An empty hour that holds an event with probability q is
 -ln(1 - q) nats of evidence for a silence (for a busy hour: the number of slots that would have held one, if that is
 more), and a feed is silent when `evidence` nats have come together: by chance once in e^evidence times. So a night, or
-a weekend that is always empty, is no silence, and two hours at noon are one. q is drawn to the mean of the feed while
-few weeks are known. The hours of an outage are learnt like any other, with a small gain: a feed that has changed its
-rhythm for good is known again after some weeks.
+a weekend that is always empty, is no silence, and two hours at noon are one. Words and tickets come in bursts, so that
+their empty hours prove less: they have a bound of their own. q is drawn to the mean of the feed while few weeks are
+known. The hours of an outage are learnt like any other, with a small gain: a feed that has changed its rhythm for good is known again after some weeks.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def next_feed_check(partition: PartitionState, policy: Policy) -> int | None:
     earliest: int | None = None
     for topic in WATCHED:
         source = partition.sources.get(topic)
-        due = None if source is None else _due(source, policy)
+        due = None if source is None else _due(topic, source, policy)
         if due is not None and (earliest is None or due < earliest):
             earliest = due
     return earliest
@@ -81,7 +81,7 @@ def on_feed_timer(partition: PartitionState, now: int, policy: Policy) -> list[s
     turned: list[str] = []
     for topic in WATCHED:
         source = partition.sources.get(topic)
-        due = None if source is None else _due(source, policy)
+        due = None if source is None else _due(topic, source, policy)
         if source is not None and due is not None and now >= due:
             source.silent_since = source.last_at
             turned.append(topic)
@@ -102,12 +102,12 @@ def _learn(source: SourceState, hour: int) -> None:
     source.hour, source.active = hour, 0
 
 
-def _due(source: SourceState, policy: Policy) -> int | None:
+def _due(topic: str, source: SourceState, policy: Policy) -> int | None:
     """When the feed counts as silent if nothing comes until then; None when it is not judged."""
     rules = policy.detection.feed
     if source.silent_since is not None or not known(source, policy):
         return None
-    at, missing = source.last_at, rules.evidence
+    at, missing = source.last_at, rules.evidence if topic == topics.USAGE else rules.burst_evidence
     mean = sum(source.presence) / _WEEK
     weeks = min(source.hours // _WEEK, _WEEKS)
     for _ in range(_AHEAD):

@@ -136,6 +136,7 @@ class FeedPolicy(Section):
     """When a source, not a customer, is silent. See `health/feeds.py`."""
 
     evidence: float = Field(12.0, gt=0, description="Nats of evidence that it is no chance: 12 is once in e^12 times")
+    burst_evidence: float = Field(24.0, gt=0, description="The same for words and tickets, which come in bursts")
     min_gap: Duration = Field(7_200_000, description="Never silent sooner than this")
     history: Duration = Field(
         691_200_000, ge=604_800_000, description="A feed is not judged before it is known this long"

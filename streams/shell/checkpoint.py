@@ -287,8 +287,8 @@ class Checkpointer:
     def _output(self, record: OutboxRecord, partition: int | None) -> Outgoing:
         name = self._settings.topic(record.topic)
         if partition is None:
-            return Outgoing(name, record.key, record.value, headers=record.headers, timestamp=record.at)
-        return Outgoing(name, record.key, record.value, partition, record.headers, record.at)
+            return Outgoing(name, record.key, record.value, headers=record.all_headers(), timestamp=record.at)
+        return Outgoing(name, record.key, record.value, partition, record.all_headers(), record.at)
 
     def _count(self, records: list[OutboxRecord]) -> None:
         now = time.time() * 1000

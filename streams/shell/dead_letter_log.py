@@ -34,7 +34,7 @@ class DeadLetter:
     at: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     origin_topic: str
     origin_partition: int
     origin_offset: int
@@ -47,7 +47,7 @@ class DeadLetter:
         return f"{self.partition}/{self.offset}"
 
     @property
-    def original_headers(self) -> list[tuple[str, bytes]]:
+    def original_headers(self) -> list[tuple[str, bytes | None]]:
         """Headers of the original record, without those of the error."""
         return [(name, value) for name, value in self.headers if not name.startswith(PREFIX) and name != REASON]
 
@@ -158,8 +158,8 @@ class DeadLetterLog:
 
 def _dead_letter(message: Message) -> DeadLetter:
     found: list[Any] = list(message.headers() or ())
-    headers = tuple((name, _bytes(value)) for name, value in found)
-    said = {name: value.decode(errors="replace") for name, value in headers}
+    headers = tuple((name, _optional(value)) for name, value in found)
+    said = {name: value.decode(errors="replace") for name, value in headers if value is not None}
     return DeadLetter(
         partition=message.partition() or 0,
         offset=message.offset() or 0,

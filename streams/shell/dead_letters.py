@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams import topics
-from streams.domain.outputs import OutboxRecord
+from streams.domain.outputs import Header, OutboxRecord
 from streams.shell.frames import BadRecord
 
 PREFIX = "__streams.errors."
@@ -18,14 +18,14 @@ def dead_letter(record: Any, error: BadRecord, at: int) -> OutboxRecord:
     Key, value and headers are the original's. It is a function of the record, so that a copy after a crash is the same
     bytes. `at` is the time that it gets, in ms.
     """
-    made = [(name, value if value is not None else b"") for name, value in record.headers]
-    made += [
-        (PREFIX + "exception", f"{type(error).__module__}.{type(error).__qualname__}".encode()),
-        (PREFIX + "message", error.message.encode(errors="replace")),
-        (PREFIX + "stacktrace", f"{error.reason}: {error.message}".encode(errors="replace")),
-        (PREFIX + "topic", record.topic.encode()),
-        (PREFIX + "partition", str(record.partition).encode()),
-        (PREFIX + "offset", str(record.offset).encode()),
-        (REASON, error.reason.encode()),
-    ]
-    return OutboxRecord(topics.DEAD_LETTERS, record.key, record.value, dict(made), at)
+    errors = {
+        PREFIX + "exception": f"{type(error).__module__}.{type(error).__qualname__}".encode(),
+        PREFIX + "message": error.message.encode(errors="replace"),
+        PREFIX + "stacktrace": f"{error.reason}: {error.message}".encode(errors="replace"),
+        PREFIX + "topic": record.topic.encode(),
+        PREFIX + "partition": str(record.partition).encode(),
+        PREFIX + "offset": str(record.offset).encode(),
+        REASON: error.reason.encode(),
+    }
+    original = [Header(name, value) for name, value in record.headers]
+    return OutboxRecord(topics.DEAD_LETTERS, record.key, record.value, errors, at, original)

@@ -13,7 +13,7 @@ from streams.settings import Settings
 from streams.shell.admin import LARGEST_RECORD
 from streams.shell.failure import Unrecoverable
 
-Headers = Mapping[str, bytes]
+Headers = Mapping[str, bytes] | list[tuple[str, bytes | None]]
 
 ANY_PARTITION = -1
 """Lets the key choose, by murmur2 as all Kafka clients for Java do."""

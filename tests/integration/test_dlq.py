@@ -50,19 +50,19 @@ def _bury(settings: Settings, key: bytes | None, value: bytes | None, reason: st
         offset=offset,
         key=key,
         value=value,
-        headers=(("trace", b"t-1"),),
+        headers=(("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None)),
     )
     letter = dead_letter(record, BadRecord(reason, "as the test says"), AT)
     producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
-    headers: list[tuple[str, str | bytes | None]] = list(letter.headers.items())
+    headers: list[tuple[str, str | bytes | None]] = list(letter.all_headers())
     producer.produce(settings.topic(DEAD_LETTERS), letter.value, letter.key, 0, timestamp=AT, headers=headers)
     assert producer.flush(10) == 0
 
 
-def _usage(settings: Settings) -> list[tuple[int | None, Any, Any, int, dict[str, Any]]]:
+def _usage(settings: Settings) -> list[tuple[int | None, Any, Any, int, list[Any]]]:
     reader = LogReader(settings)
     found = [
-        (m.partition(), m.key(), m.value(), m.timestamp()[1], dict(m.headers() or []))
+        (m.partition(), m.key(), m.value(), m.timestamp()[1], m.headers() or [])
         for m in reader.read(settings.topic(USAGE), dict.fromkeys(range(PARTITIONS), 0))
     ]
     reader.close()
@@ -112,7 +112,7 @@ def test_replay_puts_the_original_back_once(here: Settings) -> None:
     assert run("dlq", "replay", "0").out.strip() == "1 of 1 put back"
     # The original itself is not on the topic here, so the first record behind it stands at its own offset plus one.
     (record,) = _usage(here)
-    headers = {"trace": b"t-1", REPLAYED: b"0/0"}
+    headers = [("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None), (REPLAYED, b"0/0")]
     assert record == (partition_of(b"acme", PARTITIONS), b"acme", value, AT, headers)
 
 
