@@ -6,7 +6,8 @@ hours and slots, not events, because events come in bursts. An empty hour that h
 more), and a feed is silent when `evidence` nats have come together: by chance once in e^evidence times. So a night, or
 a weekend that is always empty, is no silence, and two hours at noon are one. Words and tickets come in bursts, so that
 their empty hours prove less: they have a bound of their own. q is drawn to the mean of the feed while few weeks are
-known. The hours of an outage are learnt like any other, with a small gain: a feed that has changed its rhythm for good is known again after some weeks.
+known. The hours of an outage are learnt like any other, with a small gain: a feed that has changed its rhythm for good
+is known again after some weeks.
 """
 
 from __future__ import annotations
