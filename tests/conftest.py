@@ -1,13 +1,21 @@
 """Fixtures for every test."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka import RealBroker, unavailable_reason
+
+# A shared machine may take its time over an example. In CI the examples are the same in every run, so that a change is
+# judged by what it changes; everywhere else they are drawn anew.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def _no_browser() -> str | None:
