@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import codec, fold, recovery, throughput
+from tests.bench import codec, fold, latency, recovery, throughput
 from tests.bench.peers import FLOOR, NAMES, Peers
 from tests.bench.report import Report, machine, save, text
 from tests.bench.throughput import Plan
@@ -73,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
 
     one = command("recovery", "reading states back from the changelog")
     _on_kafka(one, events=100_000, accounts=50_000, rounds=1)
+
+    one = command("latency", "from an event to the intervention that it causes, live")
+    one.add_argument("--accounts", type=int, default=3_000, help="accounts that state their intent to cancel")
+    one.add_argument("--pace", type=float, default=300.0, help="events a second")
     return top
 
 
@@ -126,6 +130,7 @@ def everything() -> list[Report]:
         )
         asked = (parser().parse_args([*words, "--bootstrap", broker.bootstrap]) for words in sizes)
         reports += map(on_kafka, asked)
+        reports.append(latency.bench(broker, 600, 200.0))
     return reports
 
 
@@ -133,12 +138,16 @@ def main() -> int:
     """Measures what was asked for and prints it."""
     asked = parser().parse_args()
     console.print("  ".join(f"{name} {text(value)}" for name, value in machine().items()))
-    if asked.command in {"throughput", "recovery"} and not asked.bootstrap and (reason := unavailable_reason()):
+    alone = asked.command == "latency" or (asked.command in {"throughput", "recovery"} and not asked.bootstrap)
+    if alone and (reason := unavailable_reason()):
         raise SystemExit(reason)
     if asked.command == "fold":
         reports = [fold.bench(asked.events, asked.accounts, asked.days, profile=asked.profile)]
     elif asked.command == "codec":
         reports = [codec.bench(asked.events, asked.accounts, asked.rounds)]
+    elif asked.command == "latency":
+        with RealBroker() as broker:
+            reports = [latency.bench(broker, asked.accounts, asked.pace)]
     elif asked.command is None:
         reports = everything()
     else:
