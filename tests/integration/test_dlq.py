@@ -42,7 +42,17 @@ def here(embedded: EmbeddedBroker, prefix: str, monkeypatch: pytest.MonkeyPatch)
     return Settings(bootstrap_servers=embedded.bootstrap, topic_prefix=prefix)
 
 
-def _bury(settings: Settings, key: bytes | None, value: bytes | None, reason: str, offset: int = 0) -> None:
+HEADERS = (("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None))
+
+
+def _bury(
+    settings: Settings,
+    key: bytes | None,
+    value: bytes | None,
+    reason: str,
+    offset: int = 0,
+    headers: tuple[tuple[str, bytes | None], ...] = HEADERS,
+) -> None:
     """Writes a dead letter as a worker does."""
     record = SimpleNamespace(
         topic=settings.topic(USAGE),
@@ -50,12 +60,12 @@ def _bury(settings: Settings, key: bytes | None, value: bytes | None, reason: st
         offset=offset,
         key=key,
         value=value,
-        headers=(("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None)),
+        headers=headers,
     )
     letter = dead_letter(record, BadRecord(reason, "as the test says"), AT)
-    producer = Producer({"bootstrap.servers": settings.bootstrap_servers})
-    headers: list[tuple[str, str | bytes | None]] = list(letter.all_headers())
-    producer.produce(settings.topic(DEAD_LETTERS), letter.value, letter.key, 0, timestamp=AT, headers=headers)
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "message.max.bytes": 2_000_000})
+    whole: list[tuple[str, str | bytes | None]] = list(letter.all_headers())
+    producer.produce(settings.topic(DEAD_LETTERS), letter.value, letter.key, 0, timestamp=AT, headers=whole)
     assert producer.flush(10) == 0
 
 
@@ -114,6 +124,24 @@ def test_replay_puts_the_original_back_once(here: Settings) -> None:
     (record,) = _usage(here)
     headers = [("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None), (REPLAYED, b"0/0")]
     assert record == (partition_of(b"acme", PARTITIONS), b"acme", value, AT, headers)
+
+
+def test_a_record_of_1_mb_goes_back_too(here: Settings) -> None:
+    """The header that it gains does not make it too large for the client."""
+    value = b"\xab" * 1_000_000
+    _bury(here, b"acme", value, "wrong_magic")
+    assert run("dlq", "replay", "--all").out.strip() == "1 of 1 put back"
+    ((_, _, found, _, _),) = _usage(here)
+    assert found == value
+
+
+def test_headers_that_are_no_text_do_not_reach_the_terminal(here: Settings) -> None:
+    """They are shown as bytes."""
+    _bury(here, b"acme", b"xyz", "wrong_magic", headers=(("colour", b"\x1b[31m"), ("raw", b"\xff")))
+    out = run("dlq", "show", "0").out
+    assert "\x1b" not in out
+    assert r"colour: '\x1b[31m'" in out
+    assert r"raw: '\xff'" in out
 
 
 def test_a_second_replay_changes_nothing(here: Settings) -> None:

@@ -213,3 +213,11 @@ def test_events_of_a_file_are_those_of_read_history(tmp_path: Path, in_order: bo
     scan = file.scan()
     assert scan.in_order is in_order
     assert list(file.events(scan)) == list(read_history(path, USAGE))
+
+
+def test_a_mapping_that_is_no_text_is_refused_with_its_name(tmp_path: Path) -> None:
+    """Like one that is no YAML."""
+    path = tmp_path / "mapping.yaml"
+    path.write_bytes(b"usage-events: \xff")
+    with pytest.raises(HistoryError, match=r"mapping\.yaml"):
+        load_mapping(path)

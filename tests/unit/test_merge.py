@@ -64,6 +64,12 @@ def test_a_limit_leaves_the_rest_in_its_order() -> None:
     assert order(merge(lanes, 3) + merge(lanes, 3)) == [("1", 0), ("2", 0), ("1", 1), ("2", 1)]
 
 
+def test_what_a_limit_has_left_is_taken_next_also_of_an_unfinished_topic() -> None:
+    """It is settled already: nothing has to be fetched for it."""
+    lanes = [lane(1, [10, 20, 30], more=True)]
+    assert [order(merge(lanes, 1)) for _ in range(4)] == [[("1", 0)], [("1", 1)], [("1", 2)], []]
+
+
 @given(
     times=st.lists(st.lists(st.integers(0, 20), max_size=30), min_size=2, max_size=4),
     chunks=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), max_size=60),

@@ -101,3 +101,35 @@ def test_config_names_a_settings_file(
     code, out, _ = _run(capsys, "--config", str(config), "settings")
     assert code == 0
     assert "BACKONTRACK_PARTITIONS = 23" in out
+
+
+def test_a_place_that_cannot_be_written_to_is_one_message(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "usage.csv").write_text("account_id,time,metric,value\nacme,2026-01-01,logins,3\n")
+    code, _, err = _run(capsys, "backtest", "--usage", "usage.csv", "--episodes", "nowhere/episodes.csv")
+    assert (code, err.strip().splitlines()[-1]) == (1, "error: nowhere/episodes.csv: No such file or directory")
+
+
+@pytest.mark.parametrize("text", [None, b"version: \xff"], ids=["missing", "not UTF-8"])
+@pytest.mark.parametrize("command", [["worker"], ["backtest", "--usage", "usage.csv"]], ids=["worker", "backtest"])
+def test_a_policy_that_cannot_be_read_is_one_message(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    text: bytes | None,
+) -> None:
+    """It names the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "usage.csv").write_text("account_id,time,metric,value\nacme,2026-01-01,logins,3\n")
+    policy = tmp_path / "policy.yaml"
+    if text is not None:
+        policy.write_bytes(text)
+    monkeypatch.setenv("BACKONTRACK_POLICY", str(policy))
+    code, _, err = _run(capsys, *command)
+    assert code == 1
+    assert str(policy) in err
+    assert "Traceback" not in err

@@ -153,3 +153,20 @@ def test_an_intent_to_cancel_takes_the_sales_dimension_down() -> None:
     history.commercial(MONDAY + 41 * DAY, "renewed")
     assert history.account.health.dimensions["sales"].score == 90
     assert topics.ACCOUNTS in history.partition.sources
+
+
+def test_contributions_start_anew_at_a_change_of_band() -> None:
+    """What led into the band is kept apart from what has come since."""
+    history = steady(50.0)
+    bands = [history.account.health.band]
+    for day in range(40, 50):
+        daily(history, day, 15.0)
+        health = history.account.health
+        assert health.score is not None
+        assert health.band_score is not None
+        total = sum(c.points for c in health.since_band_change)
+        assert total == pytest.approx(health.score - health.band_score, abs=1e-9)
+        if health.band != bands[-1]:
+            bands.append(health.band)
+            assert sum(c.points for c in health.crossing) < 0
+    assert len(bands) > 2, "the history must cross bands"

@@ -175,3 +175,57 @@ async def test_membership_is_asked_for_only_after_long(bench: Bench) -> None:
 
     assert await bench.checkpointer.owns(time.monotonic())
     assert not await bench.checkpointer.owns(time.monotonic() - 3600)
+
+
+async def test_outbox_that_was_sent_is_stored_empty_by_the_next_checkpoint(bench: Bench) -> None:
+    """Else every recovery would send it again for as long as nothing happens to the account."""
+    await bench.checkpointer.checkpoint()
+    bench.decide("a")
+    await bench.checkpointer.emit()
+    assert bench.fold.dirty == {"a"}
+    await bench.checkpointer.checkpoint()
+    stored = [item for step in bench.sender.steps for item in step if item.topic == CHANGELOG and item.key == b"a"]
+    assert [len(decode_account(item.value).outbox) for item in stored] == [0, 1, 0]
+
+
+async def test_dead_letter_that_comes_during_a_checkpoint_leaves_with_the_next(bench: Bench) -> None:
+    """It is stored before it is sent, like every other."""
+    await bench.table.apply_slice(piece(record(topics.USAGE, 2, b"first")))
+    original = bench.sender.flush
+
+    async def flush() -> None:
+        await original()
+        if bench.fold.state.applied[topics.USAGE] < 3:
+            await bench.table.apply_slice(piece(record(topics.USAGE, 3, b"second")))
+
+    bench.sender.flush = flush  # type: ignore[method-assign]
+    await bench.checkpointer.checkpoint()
+    assert [letter.value for letter in bench.fold.state.outbox] == [b"second"]
+    assert bench.table.owned[0].letter_bytes == len(b"second")
+    await bench.checkpointer.checkpoint()
+    sent = [item.value for step in bench.sender.steps for item in step if item.topic == "x-dead-letters"]
+    assert sent == [b"first", b"second"]
+    assert bench.fold.state.outbox == []
+    assert bench.table.owned[0].letter_bytes == 0
+
+
+async def test_rows_that_were_held_back_are_still_owed(bench: Bench) -> None:
+    """A worker that turns out to be a member after all sends them with the next emit."""
+    bench.decide("a")
+    bench.commits.rebalancing = True
+    real, bench.checkpointer.owns = bench.checkpointer.owns, lambda _since: bench.commits({})  # type: ignore[method-assign]
+    await bench.checkpointer.emit()
+    assert "a" in bench.fold.health_changed
+    bench.checkpointer.owns = real  # type: ignore[method-assign]
+    await bench.checkpointer.emit()
+    assert bench.sender.topics()[-1] == {"x-interventions", "x-account-health"}
+
+
+async def test_state_is_stored_with_every_row(bench: Bench) -> None:
+    """The stored state is never older than a row that was sent, also when only the row was owed."""
+    await bench.checkpointer.checkpoint()
+    bench.fold.health_changed.add("b")
+    before = len(bench.sender.steps) - 1
+    await bench.checkpointer.checkpoint()
+    written = [(item.topic, item.key) for step in bench.sender.steps[before:] for item in step]
+    assert written[:2] == [("x-account-health", b"b"), (CHANGELOG, b"b")]

@@ -101,3 +101,20 @@ def test_target_is_reached_when_everything_before_it_is_applied() -> None:
     lanes.take()
     assert not lanes.reached("usage", 2, 0), "handed on, one is not applied"
     assert lanes.reached("usage", 2, 1)
+
+
+def test_news_that_is_older_than_what_is_known_changes_nothing() -> None:
+    """Neither how far the topic was read nor where its log ends goes back."""
+    lanes = _lanes(usage=(0, 2))
+    lanes.seen("usage", 5, 9)
+    lanes.seen("usage", 3, 4)
+    lane = lanes.topics["usage"]
+    assert (lane.position, lane.end, lane.more) == (5, 9, True)
+
+
+def test_lanes_go_on_at_the_stream_time_of_the_partition() -> None:
+    """What is older than what was applied before a restart comes in the order that an undisturbed run has: by rank."""
+    lanes = _lanes(clock=T0 + 100, usage=(7, 8), tickets=(3, 4))
+    _fetched(lanes, "tickets", 3, 50)
+    _fetched(lanes, "usage", 7, 70)
+    assert _names(lanes.take()) == [("usage", 7), ("tickets", 3)]

@@ -89,3 +89,23 @@ async def test_control_record_is_applied() -> None:
     tick = Codec(settings()).encode(topics.CONTROL, {"kind": "tick", "at": START + 5})
     await made.apply_slice(piece(record(topics.CONTROL, 0, tick, b"control", START + 5)))
     assert made.owned[0].fold.state.stream_time == START + 5
+
+
+async def test_dead_letters_beyond_the_limit_wait_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also inside one slice: the partition's outbox has to fit a record of the changelog."""
+    monkeypatch.setattr("streams.shell.table._LETTERS_LIMIT", 10)
+    made = table(0)
+    owned = made.owned[0]
+    sizes: list[int] = []
+
+    async def make_room() -> None:
+        sizes.append(owned.letter_bytes)
+        owned.fold.state.outbox.clear()
+        owned.letter_bytes = 0
+
+    made.make_room = make_room
+    await made.apply_slice(piece(*(record(topics.USAGE, offset, b"?" * 6) for offset in range(5)), usage(5)))
+    assert sizes == [12, 12]
+    assert len(owned.fold.state.outbox) == 1
+    assert owned.fold.state.applied == {topics.USAGE: 5}
+    assert set(owned.fold.accounts) == {"a"}

@@ -1,0 +1,157 @@
+"""History through the core without Kafka: where events lie, in what order they come, what is passed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams import topics
+from streams.domain.partition import PartitionState
+from streams.domain.partitioner import partition_of
+from streams.domain.time import DAY, HOUR
+from streams.offline import LoggedEvent, OfflineLog, accounts_of, bad, fold_offline
+from streams.partition import PartitionFold
+from streams.policy.load import default_policy, load_policy
+from streams.policy.model import Policy
+from streams.shell.codec import Codec
+from tests.support.log import small_log
+from tests.support.shell import START, settings
+
+POLICY = default_policy()
+
+
+def load(text: str) -> Policy:
+    return load_policy(text, "log")
+
+
+def usage(name: str, at: int = START, account: str = "a") -> dict[str, Any]:
+    """A usage event."""
+    base = {"event_id": name, "account_id": account, "occurred_at": at, "source": "", "traceparent": None}
+    return {**base, "cohort": None, "metric": "logins", "value": 5.0, "unit": ""}
+
+
+def created(name: str, at: int = START, account: str = "a") -> dict[str, Any]:
+    """An account event."""
+    unknown = dict.fromkeys(
+        ("segment", "stage", "tier", "value", "renewal_at", "owner", "time_zone", "channel_preference", "cohort")
+    )
+    base = {"event_id": name, "account_id": account, "occurred_at": at, "source": "", "traceparent": None}
+    return {**base, **unknown, "goals": [], "change": "created"}
+
+
+def logged(*events: dict[str, Any], partitions: int = 1) -> OfflineLog:
+    """Usage events in their order, at their times."""
+    made = OfflineLog(partitions)
+    for event in events:
+        made.append(topics.USAGE, event["account_id"], event["occurred_at"], event)
+    return made
+
+
+def places(found: list[LoggedEvent]) -> list[tuple[str, int]]:
+    return [(item.topic, item.offset) for item in found]
+
+
+def test_account_lies_where_the_producer_would_put_it() -> None:
+    """All its events on the one partition of its key."""
+    made = logged(
+        *(usage(f"{account}-{number}", account=account) for account in "abcdef" for number in range(2)), partitions=4
+    )
+    for number in range(4):
+        accounts = [item.event["account_id"] for item in made.merged(number)]
+        expected = [account for account in "abcdef" if partition_of(account.encode(), 4) == number]
+        assert accounts == [account for account in expected for _ in range(2)]
+
+
+def test_offsets_count_from_zero_by_topic_and_partition() -> None:
+    """As in a new topic; so the origins in the outputs are those of the import."""
+    made = OfflineLog(1)
+    for number in range(3):
+        made.append(topics.USAGE, "a", START + number, usage(f"e{number}"))
+    made.append(topics.ACCOUNTS, "a", START + 9, created("c"))
+    assert places(list(made.merged(0))) == [*((topics.USAGE, n) for n in range(3)), (topics.ACCOUNTS, 0)]
+
+
+def test_topics_are_merged_by_time_and_rank() -> None:
+    """A profile comes before the use of the same moment, whatever was appended first."""
+    made = OfflineLog(1)
+    made.append(topics.USAGE, "a", START, usage("e0"))
+    made.append(topics.USAGE, "a", START + 5, usage("e1"))
+    made.append(topics.ACCOUNTS, "a", START, created("c0"))
+    made.append(topics.ACCOUNTS, "a", START + 3, created("c1"))
+    assert [item.event["event_id"] for item in made.merged(0)] == ["c0", "e0", "c1", "e1"]
+
+
+def test_each_event_is_handed_out_once() -> None:
+    """A log is folded once; its memory is given back on the way."""
+    made = logged(*(usage(f"e{number}") for number in range(25_000)))
+    assert [item.offset for item in made.merged(0)] == list(range(25_000))
+    assert list(made.merged(0)) == []
+
+
+def test_tick_ends_the_history_of_every_partition() -> None:
+    """Also of one without events."""
+    made = logged(usage("e"), partitions=3)
+    made.tick(START + DAY)
+    made.tick(START + 2 * DAY)
+    times = [fold.state.stream_time for fold, _ in fold_offline(made, POLICY, load)]
+    assert times == [START + 2 * DAY] * 3
+    assert all(fold.state.applied == {} for fold, _ in fold_offline(made, POLICY, load)), "handed out before"
+
+
+def test_outputs_are_those_of_the_partition_fold() -> None:
+    """Decision for decision, with the same origins, when the log is applied by hand in the order of time."""
+    codec, offline = Codec(settings()), OfflineLog(2)
+    by_hand = [PartitionFold(PartitionState(number, policy=POLICY.text), {}, POLICY, load) for number in range(2)]
+    for entry in small_log(accounts=4):
+        event = codec.decode(entry.topic, codec.encode(entry.topic, entry.event))
+        offline.append(entry.topic, entry.key, entry.time, event)
+        fold = by_hand[partition_of(entry.key.encode(), 2)]
+        fold.apply(entry.topic, fold.state.applied.get(entry.topic, -1) + 1, entry.time, event)
+    for (fold, outputs), expected in zip(fold_offline(offline, POLICY, load), by_hand, strict=True):
+        assert outputs == expected.outputs != []
+        assert (fold.state, fold.accounts) == (expected.state, expected.accounts)
+
+
+def test_bad_event_is_passed_over_and_counted() -> None:
+    """Its neighbours are applied, at the offsets that they have in the log."""
+    future = {**usage("e1"), "occurred_at": START + POLICY.time.max_future + 1}
+    made = OfflineLog(1)
+    for event in (usage("e0"), future, {**usage("e2"), "metric": ""}, usage("e3")):
+        made.append(topics.USAGE, "a", START, event)
+    [(fold, _)] = fold_offline(made, POLICY, load)
+    assert fold.tallies == {(topics.USAGE, "applied"): 2, (topics.USAGE, "dead_lettered"): 2}
+    assert fold.state.applied == {topics.USAGE: 3}
+    assert fold.accounts["a"].applied == {topics.USAGE: 3}
+
+
+def test_event_may_be_ahead_of_its_record_by_what_the_policy_allows() -> None:
+    item = LoggedEvent(topics.USAGE, 0, 0, START, usage("e", START + POLICY.time.max_future))
+    assert not bad(item, POLICY)
+    assert bad(LoggedEvent(topics.USAGE, 0, 0, START - 1, item.event), POLICY)
+
+
+def test_caller_sees_every_event_after_it_was_applied() -> None:
+    """Bad ones too, so that progress adds up."""
+    made = logged(usage("e0"), {**usage("e1"), "metric": ""}, usage("e2", START + HOUR))
+    seen: list[tuple[int, int]] = []
+
+    def applied(fold: PartitionFold, item: LoggedEvent) -> None:
+        seen.append((item.offset, fold.state.applied[item.topic]))
+
+    list(fold_offline(made, POLICY, load, applied=applied))
+    assert seen == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_partitions_are_folded_in_order_each_with_its_own_accounts() -> None:
+    made = logged(*(usage(account, account=account) for account in "abcdef"), partitions=3)
+    folds = [fold for fold, _ in fold_offline(made, POLICY, load)]
+    assert [fold.state.partition for fold in folds] == [0, 1, 2]
+    assert [account.account_id for account in accounts_of(folds)] == [
+        account for number in range(3) for account in "abcdef" if partition_of(account.encode(), 3) == number
+    ]
+
+
+def test_partition_starts_with_the_policy_that_it_is_folded_under() -> None:
+    """As a new partition of the worker does."""
+    [(fold, outputs)] = fold_offline(OfflineLog(1), POLICY, load)
+    assert fold.state == PartitionState(0, policy=POLICY.text)
+    assert outputs == []
