@@ -65,7 +65,7 @@ def load_mapping(path: Path) -> dict[str, TopicMapping]:
     """Reads a mapping file. Raises HistoryError."""
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise HistoryError(f"{path}: {error}") from error
     if not isinstance(found, dict):
         raise HistoryError(f"{path}: must be `topic: ...` lines")

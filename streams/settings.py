@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,48 +93,73 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     known = set(Settings.model_fields)
     for variable in os.environ:
         if variable.startswith(PREFIX) and variable not in _FOREIGN and variable[len(PREFIX) :].lower() not in known:
-            msg = f"{variable}: there is no such setting. {_nearest(variable[len(PREFIX) :].lower(), known)}"
+            name = variable[len(PREFIX) :].lower()
+            msg = f"{variable}: there is no such setting. {_nearest(name, known, lambda near: PREFIX + near.upper())}"
             raise SettingsError(msg)
     values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
     path = config or (Path(os.environ["BACKONTRACK_CONFIG"]) if os.environ.get("BACKONTRACK_CONFIG") else None)
     if path is not None:
-        values = _read_file(path, known)
-    values = {k: v for k, v in values.items() if f"{PREFIX}{k.upper()}" not in os.environ}
-    values.update({k: v for k, v in overrides.items() if v is not None})
+        values, lines = _read_file(path, known)
+    in_environment = {variable.upper() for variable in os.environ}
+    values = {k: v for k, v in values.items() if f"{PREFIX}{k.upper()}" not in in_environment}
+    given = {k: v for k, v in overrides.items() if v is not None}
+    from_file = {name: f"{path}: line {lines[name]}: {name}" for name in values if name not in given}
+    values.update(given)
     try:
         return Settings(**values)
     except ValidationError as error:
-        lines = [
-            f"{PREFIX}{'.'.join(str(part) for part in e['loc']).upper()} = {e['input']!r}: {e['msg']}"
-            for e in error.errors()
-        ]
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(_wrong(e, from_file) for e in error.errors())) from None
 
 
-def _read_file(path: Path, known: set[str]) -> dict[str, Any]:
+def read_text(path: Path) -> str:
+    """The text of a file that the user named. Raises SettingsError with the reason."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise SettingsError(msg) from None
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}: line {line}: is not UTF-8 text") from None
+
+
+def _wrong(error: Any, from_file: dict[str, str]) -> str:
+    """One line: the setting as it was written, its value, and pydantic's reason."""
+    name = ".".join(str(part) for part in error["loc"])
+    where = from_file.get(name, f"{PREFIX}{name.upper()}")
+    return f"{where} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _read_file(path: Path, known: set[str]) -> tuple[dict[str, Any], dict[str, int]]:
+    """The settings in a file, and the line of each."""
+    text = read_text(path)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: {error}") from None
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise SettingsError(f"{path}: line {line}: YAML: {getattr(error, 'problem', None) or error}") from None
     if node is None:
-        return {}
+        return {}, {}
     if not isinstance(node, yaml.MappingNode):
         msg = f"{path}: line 1: must be `setting: value` lines"
         raise SettingsError(msg)
+    lines: dict[str, int] = {}
     for key, _ in node.value:
-        if key.value not in known:
-            line = key.start_mark.line + 1
-            msg = f"{path}: line {line}: {key.value}: there is no such setting. {_nearest(key.value, known)}"
+        name = key.value if isinstance(key, yaml.ScalarNode) else "a key that is no name"
+        line = key.start_mark.line + 1
+        if name not in known:
+            msg = f"{path}: line {line}: {name}: there is no such setting. {_nearest(name, known)}"
             raise SettingsError(msg)
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return values
+        if name in lines:
+            raise SettingsError(f"{path}: line {line}: {name}: stands twice, first on line {lines[name]}")
+        lines[name] = line
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values, lines
 
 
-def _nearest(name: str, known: set[str]) -> str:
+def _nearest(name: str, known: set[str], spelt: Callable[[str], str] = str) -> str:
     import difflib  # noqa: PLC0415  only needed for the error message
 
     near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean {near[0]}?" if near else "See `backontrack settings` for all of them."
+    return f"Did you mean {spelt(near[0])}?" if near else "See `backontrack settings` for all of them."

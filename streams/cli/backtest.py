@@ -28,7 +28,7 @@ from streams.partition import PartitionFold
 from streams.policy.load import default_policy, load_policy
 from streams.policy.model import Policy
 from streams.sentiment.vader import VaderScorer
-from streams.settings import load_settings
+from streams.settings import load_settings, read_text
 from streams.shell.codec import Codec
 from streams.shell.envelope import headers
 
@@ -100,7 +100,7 @@ def backtest(
 
 
 def _policy(path: Path | None) -> Policy:
-    return load_policy(path.read_text(encoding="utf-8"), str(path)) if path else default_policy()
+    return load_policy(read_text(path), str(path)) if path else default_policy()
 
 
 def load_policy_text(text: str) -> Policy:

@@ -49,7 +49,8 @@ def list_(
         for letter in shown:
             typer.echo(json.dumps(_summary(letter)))
         return
-    table = Table("id", "time", Column("origin", overflow="fold"), "reason", "message")
+    folded = [Column(name, overflow="fold") for name in ("time", "origin", "reason", "message")]
+    table = Table(Column("id", no_wrap=True), *folded)
     for letter in shown:
         origin = f"{letter.origin_topic}/{letter.origin_partition}/{letter.origin_offset}"
         table.add_row(letter.id, format_time(letter.at), origin, letter.reason, letter.message)
@@ -82,7 +83,7 @@ def show(
         return
     typer.echo(f"dead letter {letter.id}, record of {format_time(letter.at)}")
     for name, value in letter.headers:
-        typer.echo(f"  {name}: {'null' if value is None else value.decode(errors='replace')}")
+        typer.echo(f"  {name}: {_text(value)}")
     typer.echo(f"key: {_shown(letter.key)}")
     typer.echo("value:" if letter.value else f"value: {_shown(letter.value)}")
     for line in hexdump(letter.value or b""):
@@ -191,6 +192,12 @@ def hexdump(data: bytes, limit: int = 1024) -> Iterator[str]:
         yield f"{start:08x}  {row.hex(' '):<{3 * _ROW}} {text}"
     if len(data) > limit:
         yield f"... {len(data) - limit} more bytes"
+
+
+def _text(value: bytes | None) -> str:
+    """A header's value; as bytes when it is no text, so that it cannot write to the terminal."""
+    text = None if value is None else value.decode(errors="replace")
+    return text if text is not None and text.isprintable() and "\ufffd" not in text else _shown(value)
 
 
 def _shown(value: bytes | None) -> str:

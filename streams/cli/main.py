@@ -153,6 +153,9 @@ def _refusal(error: Exception) -> str | None:
 
     if isinstance(error, KafkaException):
         return f"Kafka: {error.args[0].str() if hasattr(error.args[0], 'str') else error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        # A file that the user named: where to write to is only tried when there is something to write.
+        return f"{error.filename}: {error.strerror}"
     expected = (
         Refused,
         BrokerUnreachable,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from streams.settings import PREFIX, Settings, load_settings
 
@@ -38,7 +39,7 @@ def settings(json_output: Annotated[bool, typer.Option("--json", help="Print the
     for row in rows:
         default = "" if row["now"] == row["default"] else f", default {row['default'] or 'empty'}"
         console.print(f"[bold]{row['variable']}[/bold] = {escape(str(row['now']))}   ({row['type']}{default})")
-        console.print(f"    {escape(row['meaning'])}")
+        console.print(Padding(escape(row["meaning"]), (0, 0, 0, 4)))
 
 
 def describe(current: Settings) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from streams.settings import load_settings
 from streams.shell.admin import Admin, declared
@@ -73,7 +73,9 @@ def check(
     if json_output:
         typer.echo(json.dumps([asdict(difference) for difference in differences]))
     elif differences:
-        table = Table("topic", "what", "needed", "found", "what to do")
+        table = Table(
+            Column("topic", overflow="fold"), "what", "needed", "found", Column("what to do", overflow="fold")
+        )
         for d in differences:
             table.add_row(d.topic, d.what, d.declared, d.found, d.fix)
         Console().print(table)

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from streams.settings import load_settings
+from streams.settings import load_settings, read_text
 
 
 def worker(
     until_caught_up: Annotated[
-        bool, typer.Option(help="End when all that lies in the topics now is applied and committed")
+        bool,
+        typer.Option("--until-caught-up", help="End when all that lies in the topics now is applied and committed"),
     ] = False,
     policy: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Policy file (YAML)")] = None,
     clock: Annotated[str | None, typer.Option(help="wall, or events for imports and simulated time")] = None,
@@ -37,11 +38,7 @@ def worker(
 
     settings = load_settings(policy=policy, clock=clock)
     configure_logging(settings)
-    rules = (
-        load_policy(settings.policy.read_text(encoding="utf-8"), str(settings.policy))
-        if settings.policy
-        else default_policy()
-    )
+    rules = load_policy(read_text(settings.policy), str(settings.policy)) if settings.policy else default_policy()
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415  not on every platform
 

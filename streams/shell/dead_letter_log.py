@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from streams import topics
 from streams.domain.partitioner import partition_of
 from streams.settings import Settings
-from streams.shell.admin import Admin
+from streams.shell.admin import LARGEST_RECORD, Admin
 from streams.shell.codec import Codec
 from streams.shell.dead_letters import PREFIX, REASON
 from streams.shell.frames import BadRecord
@@ -124,6 +124,8 @@ class DeadLetterLog:
                 "bootstrap.servers": self._settings.bootstrap_servers,
                 "enable.idempotence": True,
                 "message.timeout.ms": self._settings.delivery_timeout,
+                # A letter of about 1 MB gains a header; the topic's own limit is for the broker to tell.
+                "message.max.bytes": LARGEST_RECORD,
                 "log_level": 2,
             }
         )
@@ -139,7 +141,7 @@ class DeadLetterLog:
         )
         unsent = producer.flush(self._settings.delivery_timeout / 1000 + 1)
         if errors or unsent:
-            raise ReplayRefused(f"{letter.id}: not stored: {errors[0] if errors else 'no acknowledgement'}")
+            raise ReplayRefused(f"not stored: {errors[0] if errors else 'no acknowledgement'}")
 
     def close(self) -> None:
         """Ends the connections."""

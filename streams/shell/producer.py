@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -37,21 +38,26 @@ class Sender:
     """An idempotent producer with acks=all, used from the event loop without blocking it."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._timeout_s = settings.delivery_timeout / 1000
         self._errors: list[KafkaError] = []
         self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="producer")
-        self._producer = Producer(
+
+    @cached_property
+    def _producer(self) -> Producer:
+        # Made when it is first used: before the checks of the start, it would fill the log about a broker that is away.
+        return Producer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
-                "client.id": f"{settings.app_id}-worker",
+                "bootstrap.servers": self._settings.bootstrap_servers,
+                "client.id": f"{self._settings.app_id}-worker",
                 "acks": "all",
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
                 "linger.ms": 5,
                 "compression.type": "lz4",
-                "message.timeout.ms": settings.delivery_timeout,
+                "message.timeout.ms": self._settings.delivery_timeout,
                 # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
-                "message.max.bytes": max(LARGEST_RECORD, settings.max_record_bytes + 65_536),
+                "message.max.bytes": max(LARGEST_RECORD, self._settings.max_record_bytes + 65_536),
                 "queue.buffering.max.messages": 500_000,
                 # Success is known from an empty queue after a flush; a report for each record would cost more than
                 # sending it.
