@@ -36,7 +36,7 @@ def test_missing_topics_are_listed_with_the_command(embedded: EmbeddedBroker, pr
 def test_misspelt_setting_is_refused(tmp_path: Path) -> None:
     said = _refusal(Cluster("127.0.0.1:1", "x-", tmp_path), checkpoint_intervall="1s")
     assert "BACKONTRACK_CHECKPOINT_INTERVALL" in said
-    assert "checkpoint_interval" in said
+    assert "Did you mean BACKONTRACK_CHECKPOINT_INTERVAL?" in said
 
 
 def test_broken_policy_is_refused_with_file_and_line(tmp_path: Path) -> None:
