@@ -19,16 +19,17 @@ from rich.table import Table
 
 from streams import topics
 from streams.cli.history_options import AccountsOption, ResponsesOption, SentimentOption, TicketsOption, UsageOption
+from streams.cli.policy_file import chosen_policy
 from streams.detection.dormancy import probability_gone
 from streams.domain.outputs import Output
 from streams.domain.time import format_time, parse_time
 from streams.history import read_history
 from streams.offline import LoggedEvent, OfflineLog, accounts_of, fold_offline
 from streams.partition import PartitionFold
-from streams.policy.load import default_policy, load_policy
+from streams.policy.load import load_policy
 from streams.policy.model import Policy
 from streams.sentiment.vader import VaderScorer
-from streams.settings import load_settings, read_text
+from streams.settings import load_settings
 from streams.shell.codec import Codec
 from streams.shell.envelope import headers
 
@@ -69,7 +70,7 @@ def backtest(
     }
     if not any(named.values()):
         raise typer.BadParameter("name at least one file of history, for example --usage usage.csv")
-    rules = _policy(settings.policy)
+    rules = chosen_policy(settings)
     log = OfflineLog(settings.partitions)
     for topic, path in named.items():
         if path is not None:
@@ -97,10 +98,6 @@ def backtest(
         if end is not None:
             report.dormancy(folds, end)
     report.show(as_json=json_output)
-
-
-def _policy(path: Path | None) -> Policy:
-    return load_policy(read_text(path), str(path)) if path else default_policy()
 
 
 def load_policy_text(text: str) -> Policy:

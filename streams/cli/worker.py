@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streams.settings import load_settings, read_text
+from streams.settings import load_settings
 
 
 def worker(
@@ -31,14 +31,14 @@ def worker(
         backontrack worker --until-caught-up --clock events
     """
     # Imported here: Faust takes a second, which `--help` should not.
+    from streams.cli.policy_file import chosen_policy  # noqa: PLC0415
     from streams.logging import configure_logging  # noqa: PLC0415
-    from streams.policy.load import default_policy, load_policy  # noqa: PLC0415
     from streams.sentiment.vader import VaderScorer  # noqa: PLC0415
     from streams.shell.worker import StreamWorker  # noqa: PLC0415
 
     settings = load_settings(policy=policy, clock=clock)
     configure_logging(settings)
-    rules = load_policy(read_text(settings.policy), str(settings.policy)) if settings.policy else default_policy()
+    rules = chosen_policy(settings)
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415  not on every platform
 

@@ -20,7 +20,6 @@ from streams.policy.signals import ForecastPolicy, MetricPolicy, metric_policy
 
 _LEAST_ERROR = 1 / 4  # of the usual noise
 _WAY = 0.1  # share of normal that must be lost already
-_LIGHT = 0.3  # season factor below which a period tells nothing
 
 
 class Line(NamedTuple):
@@ -38,7 +37,7 @@ def line(signal: SignalState, k: int) -> Line | None:
     size = len(signal.ys)
     for i in range(max(0, size - k), size):
         f = signal.fs[i]
-        if f < _LIGHT:
+        if f < normal.FAINT:
             continue
         points += 1
         t, v, g = float(i - size + 1), signal.ys[i] / f, f * f
@@ -57,7 +56,7 @@ def line(signal: SignalState, k: int) -> Line | None:
     rest = 0.0
     for i in range(max(0, size - k), size):
         f = signal.fs[i]
-        if f >= _LIGHT:
+        if f >= normal.FAINT:
             d = signal.ys[i] - f * (at + slope * (i - size + 1))
             rest += d * d
     error = max(sqrt(rest / (points - 2)), _LEAST_ERROR * signal.noise) / sqrt(spread)

@@ -25,6 +25,8 @@ _TO_SIGMA = 1.0484
 _WEEK_GAIN = 0.1
 _FIRST_MONDAY = 4  # 1970-01-05
 _LIGHT = 1e-6
+FAINT = 0.3
+"""Season factor below which a period tells nothing by itself."""
 
 
 def working(value: float, metric: MetricPolicy) -> float:

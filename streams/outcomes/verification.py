@@ -18,7 +18,6 @@ from streams.health.score import SCORE, recovery_bound
 from streams.policy.model import Policy
 from streams.policy.signals import DIMENSIONS, MetricPolicy, metric_policy
 
-_LIGHT = 0.3  # season factor below which a period tells nothing
 _HALF = 2.0
 
 
@@ -111,7 +110,7 @@ def run_start(
         at, y, f = signal.ats[i], signal.ys[i], signal.fs[i]
         if at < after:
             break
-        if f < _LIGHT:
+        if f < normal.FAINT:
             continue
         value = normal.raw(y / f, metric)
         if not is_back(value, base, share / _HALF, metric):
