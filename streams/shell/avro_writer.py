@@ -7,6 +7,7 @@ spends most of its time on looking up what the schema says of each. Here the sch
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_writer
 
+from streams.domain.floats import Floats, floats
 from streams.shell.dataclass_avro import field_hints, generic, is_enum
 
 Write = Callable[[Any], bytes]
@@ -93,6 +95,13 @@ def _double_list(numbers: list[float]) -> bytes:
     return _LONG[count] + _doubles(count)(*numbers) + b"\0" if count else b"\0"
 
 
+def _float_list(numbers: Floats) -> bytes:
+    if sys.byteorder == "big":
+        numbers = floats(numbers)
+        numbers.byteswap()
+    return _LONG[len(numbers)] + numbers.tobytes() + b"\0" if numbers else b"\0"
+
+
 @cache
 def writer(cls: Any) -> Write:
     """A function that writes instances of a dataclass as the record of `dataclass_avro.schema_of`."""
@@ -107,6 +116,7 @@ def writer(cls: Any) -> Write:
         "SOME": b"\2",
         "long_list": _long_list,
         "double_list": _double_list,
+        "float_list": _float_list,
     }
     parts: list[str] = []
     doubles: list[str] = []
@@ -146,6 +156,8 @@ def _part(hint: Any, value: str, scope: dict[str, Any]) -> str:
 def _generic_part(kind: str, inner: Any, value: str, scope: dict[str, Any]) -> str:
     if kind == "optional":
         return f"(NULL if (x := {value}) is None else SOME + {_part(inner, 'x', scope)})"
+    if kind == "floats":
+        return f"float_list({value})"
     if kind == "list" and inner in _LISTS:
         return _LISTS[inner].format(value)
     if kind == "list":

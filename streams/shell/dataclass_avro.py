@@ -1,7 +1,8 @@
 """Avro for dataclasses: a schema from the type hints, and compiled functions between instances and Avro records.
 
 Known types: str, bytes, bool, int (long), float (double), string enums, `X | None`, `list[X]`, `tuple[X, ...]`,
-`dict[str, X]`, and other dataclasses. Anything else raises TypeError when the class is looked at, not when data flow.
+`dict[str, X]`, `Floats` (single precision: four bytes a number), and other dataclasses. Anything else raises TypeError
+when the class is looked at, not when data flow.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from streams.domain.floats import Floats, floats
 
 NAMESPACE = "backontrack.state"
 _PRIMITIVES: dict[Any, str] = {str: "string", bytes: "bytes", bool: "boolean", int: "long", float: "double"}
@@ -70,7 +73,7 @@ def _field(field: Field[Any], hint: Any, seen: dict[str, type]) -> dict[str, Any
     return made
 
 
-def _type(hint: Any, seen: dict[str, type]) -> Any:
+def _type(hint: Any, seen: dict[str, type]) -> Any:  # noqa: PLR0911  one return a kind of type
     if hint in _PRIMITIVES:
         return _PRIMITIVES[hint]
     if is_enum(hint):
@@ -80,16 +83,20 @@ def _type(hint: Any, seen: dict[str, type]) -> Any:
     kind, inner = generic(hint)
     if kind == "optional":
         return ["null", _type(inner, seen)]
+    if kind == "floats":
+        return {"type": "array", "items": "float"}
     if kind == "list":
         return {"type": "array", "items": _type(inner, seen)}
     return {"type": "map", "values": _type(inner, seen)}
 
 
 def generic(hint: Any) -> tuple[str, Any]:
-    """`optional`, `list` or `map`, and the type inside. Raises TypeError for anything else."""
+    """`optional`, `floats`, `list` or `map`, and the type inside. Raises TypeError for anything else."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in {Union, types.UnionType} and len(arguments) == 2 and type(None) in arguments:  # noqa: PLR2004  X and None
         return "optional", next(argument for argument in arguments if argument is not type(None))
+    if hint is Floats:
+        return "floats", float
     if origin is list or (origin is tuple and len(arguments) == 2 and arguments[1] is ...):  # noqa: PLR2004  X, ...
         return "list", arguments[0]
     if origin is dict and arguments[0] is str:
@@ -127,6 +134,8 @@ def _write(hint: Any, value: str, scope: dict[str, Any]) -> str:
     if is_dataclass(hint):
         return f"{_helper(scope, hint, to_record)}({value})"
     kind, inner = generic(hint)
+    if kind == "floats":
+        return f"{value}.tolist()"
     item = _write(inner, "x", scope)
     return value if item == "x" and get_origin(hint) is not tuple else _over(kind, item, value)
 
@@ -141,6 +150,9 @@ def _read(hint: Any, value: str, scope: dict[str, Any]) -> str:
     if is_dataclass(hint):
         return f"{_helper(scope, hint, from_record)}({value})"
     kind, inner = generic(hint)
+    if kind == "floats":
+        scope["floats"] = floats
+        return f"floats({value})"
     item = _read(inner, "x", scope)
     made = value if item == "x" else _over(kind, item, value)
     return f"tuple({made})" if get_origin(hint) is tuple else made

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain.account import AccountState
+from streams.domain.floats import floats
 from streams.domain.outputs import OutboxRecord
 from streams.domain.partition import PartitionState
 from streams.shell.avro_writer import writer
@@ -34,7 +35,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
-def instances(hint: Any) -> st.SearchStrategy[Any]:
+def instances(hint: Any) -> st.SearchStrategy[Any]:  # noqa: PLR0911  one return a kind of type
     """Values of a type that state may hold."""
     if hint in PLAIN:
         return PLAIN[hint]
@@ -47,6 +48,8 @@ def instances(hint: Any) -> st.SearchStrategy[Any]:
         return st.none() | instances(inner)
     if kind == "map":
         return st.dictionaries(st.text(max_size=6), instances(inner), max_size=2)
+    if kind == "floats":
+        return st.lists(st.floats(allow_nan=False, width=32), max_size=3).map(floats)
     return st.lists(instances(inner), max_size=3)
 
 
