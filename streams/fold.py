@@ -17,9 +17,11 @@ from streams.detection.detect import detect
 from streams.domain import profile
 from streams.domain.account import AccountState
 from streams.domain.events import AccountEvent, Event, ResponseEvent
+from streams.domain.finding import Finding
 from streams.domain.ids import event_hash
 from streams.domain.outputs import Origin, Output
 from streams.domain.partition import PartitionState
+from streams.domain.series import DropEnd
 from streams.health import observe, score
 from streams.interventions import decide, growth, progress, respond
 from streams.policy.model import Policy
@@ -27,15 +29,20 @@ from streams.sentiment.scorer import Scorer
 
 
 class Step(NamedTuple):
-    """What a step did: its outcome for the tallies, whether the health row changed, and the outputs."""
+    """What a step did: its outcome for the tallies, whether the health row changed, and the outputs.
+
+    `found` are all findings, also those that led to nothing, and `ended` the drops of metrics that are over.
+    """
 
     outcome: str
     health_changed: bool
     outputs: list[Output]
+    found: list[Finding]
+    ended: list[DropEnd]
 
 
-_DUPLICATE = Step("duplicate", health_changed=False, outputs=[])
-_ABSORBED = Step("applied", health_changed=False, outputs=[])
+_DUPLICATE = Step("duplicate", health_changed=False, outputs=[], found=[], ended=[])
+_ABSORBED = Step("applied", health_changed=False, outputs=[], found=[], ended=[])
 
 
 def step(
@@ -69,13 +76,14 @@ def step(
         outputs += respond.on_response(account, partition, cast("ResponseEvent", event), now, origin, policy)
     name = event.get("metric") or event.get("change") or event.get("channel") or topic
     changed = score.refresh(account, partition, now, policy, score.Change(name, event["event_id"], now, origin))
-    outputs += _react(account, partition, now, origin, policy, topic, event)
-    return Step(outcome, changed, outputs)
+    found = _react(account, partition, now, origin, policy, topic, event, outputs)
+    return Step(outcome, changed, outputs, found, _ended(account))
 
 
 def fire(account: AccountState, partition: PartitionState, due: int, origin: Origin, policy: Policy) -> Step:
     """Fires the account's timers that are due at `due`, by name."""
     outputs: list[Output] = []
+    found: list[Finding] = []
     changed = False
     for timer in sorted(name for name, at in account.timers.items() if at <= due):
         if account.timers.get(timer, due + 1) > due:
@@ -91,8 +99,8 @@ def fire(account: AccountState, partition: PartitionState, due: int, origin: Ori
             if timer == "signals":
                 observe.on_signals_timer(account, partition, due, policy)
             changed |= score.refresh(account, partition, due, policy, score.Change(timer, None, due, origin))
-            outputs += _react(account, partition, due, origin, policy, timer, None)
-    return Step("timer", changed, outputs)
+            found += _react(account, partition, due, origin, policy, timer, None, outputs)
+    return Step("timer", changed, outputs, found, _ended(account))
 
 
 def _react(
@@ -103,12 +111,21 @@ def _react(
     policy: Policy,
     trigger: str,
     event: Mapping[str, Any] | None,
-) -> list[Output]:
-    findings = detect(account, partition, now, policy, trigger)
-    outputs: list[Output] = []
-    if findings:
+    outputs: list[Output],
+) -> list[Finding]:
+    found = detect(account, partition, now, policy, trigger)
+    if found:
         traceparent = event["traceparent"] if event else None
-        outputs += decide.on_findings(account, partition, findings, now, origin, policy, traceparent)
+        harm = [finding for finding in found if finding.harm]
+        outputs += decide.on_findings(account, partition, harm, now, origin, policy, traceparent)
     if account.episodes:
         outputs += progress.on_progress(account, partition, now, origin, policy, trigger, event)
-    return outputs
+    return found
+
+
+def _ended(account: AccountState) -> list[DropEnd]:
+    """Takes the drops that are over."""
+    ended = account.signals.ended
+    if ended:
+        account.signals.ended = []
+    return ended

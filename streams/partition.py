@@ -12,15 +12,20 @@ from heapq import heapify, heappop, heappush
 from typing import Any, cast
 
 from streams import fold, topics
+from streams.detection import dormancy
 from streams.domain.account import AccountState
 from streams.domain.events import ControlEvent
+from streams.domain.finding import Finding
 from streams.domain.outputs import Origin, Output
 from streams.domain.partition import PartitionState
-from streams.health import feeds, score
+from streams.domain.series import DropEnd
+from streams.health import feeds, panel, score
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 
 _NEVER = 1 << 62
+Journal = Callable[[str, Finding | DropEnd], None]
+"""Called with an account id and what was found there, or what is over."""
 
 
 class PartitionFold:
@@ -51,6 +56,8 @@ class PartitionFold:
         """Accounts that are owed a health row; cleared by the caller."""
         self.tallies: Counter[tuple[str, str]] = Counter()
         """How many records had which outcome, by (topic, outcome); taken by the caller."""
+        self.journal: Journal | None = None
+        """Told of each finding and of each metric's drop that is over, for those who want more than the outputs."""
         # The heap is derived from the accounts' timers and may hold entries that were replaced since; `_armed` is the
         # due time of each account's newest entry.
         self._armed = {key: min(a.timers.values()) for key, a in accounts.items() if a.timers}
@@ -93,11 +100,17 @@ class PartitionFold:
     def _account_event(self, topic: str, origin: Origin, event: Mapping[str, Any]) -> str:
         state, now = self.state, self.state.stream_time
         source = state.sources.get(topic)
-        if source is None or source.silent_since is not None or state.feed_check_at == _NEVER:
-            state.feed_check_at = 0
+        back = source is not None and source.silent_since is not None
+        hours = -1 if source is None else source.hours
         feeds.observe_feed(state, topic, now, self.policy)
+        if source is None or back or (state.feed_check_at == _NEVER and source.hours != hours):
+            state.feed_check_at = 0  # a feed that is not judged may be from the next hour that was learnt
+        if back:
+            self._look_again()
         account_id: str = event["account_id"]
         account = self.accounts.get(account_id)
+        if topic in panel.WATCHED:  # before what was applied already is told: the panel is the partition's
+            panel.observe(state, topic, event, account, self.policy)
         if account is None:
             account = self.accounts[account_id] = AccountState(account_id, first_seen_at=now)
         elif origin.offset <= account.applied.get(topic, -1):
@@ -115,15 +128,32 @@ class PartitionFold:
             self.health_changed.add(account_id)
         if step.outputs:
             self.outputs += step.outputs
+        if self.journal is not None:
+            for found in step.found:
+                self.journal(account_id, found)
+            for ended in step.ended:
+                self.journal(account_id, ended)
         if account.timers:
-            due = min(account.timers.values())
-            if due != self._armed.get(account_id):
-                self._armed[account_id] = due
-                heappush(self._timers, (due, account_id))
+            self._arm(account)
+
+    def _arm(self, account: AccountState) -> None:
+        account_id, due = account.account_id, min(account.timers.values())
+        if due != self._armed.get(account_id):
+            self._armed[account_id] = due
+            heappush(self._timers, (due, account_id))
+
+    def _look_again(self) -> None:
+        """A feed has turned silent, or is back: what is known of each account changes, within some minutes."""
+        for account_id, account in self.accounts.items():
+            if feeds.look_again(account, self.state.stream_time):
+                self.dirty.add(account_id)
+                self._arm(account)
 
     def _advance(self, time: int, origin: Origin) -> None:
         """Moves stream time to `time`, firing what is due on the way."""
         state, timers = self.state, self._timers
+        if time >= state.dormancy.due_at:
+            dormancy.learn(state, time)
         while True:
             due = timers[0][0] if timers else _NEVER
             if state.feed_check_at <= min(due, time):
@@ -145,8 +175,11 @@ class PartitionFold:
         due = feeds.next_feed_check(state, self.policy)
         if due is not None and due <= max(state.feed_check_at, state.stream_time):
             state.stream_time = max(state.stream_time, min(due, time))
-            for topic in feeds.on_feed_timer(state, state.stream_time, self.policy):
+            turned = feeds.on_feed_timer(state, state.stream_time, self.policy)
+            for topic in turned:
                 self.tallies[topic, "feed_silent"] += 1
+            if turned:
+                self._look_again()
             due = feeds.next_feed_check(state, self.policy)
         state.feed_check_at = _NEVER if due is None else max(due, state.stream_time + 1)
 

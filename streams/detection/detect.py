@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streams import topics
 from streams.detection import blocked, cancel, forecast, frustration, relative, silence, threshold
+from streams.detection.series import finding as regular
 from streams.domain.account import AccountState
 from streams.domain.finding import Finding
 from streams.domain.partition import PartitionState
@@ -53,8 +54,15 @@ def _dropped(account: AccountState, now: int, policy: Policy) -> list[Finding]:
     if not signals.alarms:
         return []
     alarms, signals.alarms = signals.alarms, []
-    return [
-        relative.finding(signals.metrics[name], name, metric_policy(policy.metrics, name), now)
-        for name in alarms
-        if signals.metrics[name].base is not None
-    ]
+    found: list[Finding] = []
+    for name in alarms:
+        signal = signals.metrics[name]
+        metric = metric_policy(policy.metrics, name, signal.shape)
+        if signal.base is None:
+            continue
+        if silence.explains(account, name, signal, metric, now):
+            signals.alarms.append(name)  # told when the account is back and the metric is not
+        else:
+            about = regular.finding if signal.series is not None else relative.finding
+            found.append(about(signal, name, metric, now))
+    return found

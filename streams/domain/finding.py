@@ -16,6 +16,8 @@ class Evidence:
     expected: float | None = None
     unit: str = ""
     event_id: str | None = None
+    scored_by: str = ""
+    """Name and version of the model that scored the texts behind it; empty when none did."""
 
     def record(self) -> dict[str, Any]:
         """As the `Evidence` record of the output schemas."""
@@ -26,6 +28,7 @@ class Evidence:
             "unit": self.unit,
             "event_id": self.event_id,
             "at": self.at,
+            "scored_by": self.scored_by,
         }
 
 
@@ -49,6 +52,8 @@ class Finding:
     text: str
     evidence: tuple[Evidence, ...] = ()
     baseline: float | None = None
+    harm: bool = True
+    """False for a change for the better: it is told, nothing is fired."""
 
     @property
     def cause(self) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams.domain.series import Cadence, DropEnd, Series
+
 
 @dataclass(slots=True)
 class SignalState:
@@ -18,6 +20,14 @@ class SignalState:
     `health/normal.py` and `detection/relative.py`.
     """
 
+    shape: str = ""
+    """What was found where the policy says `kind: auto`: level, day or week; empty while unknown, or not asked for."""
+    cadence: Cadence | None = None
+    """First samples while the shape is being found."""
+    series: Series | None = None
+    """Detectors of a regular series; None for metrics that are counted by periods."""
+    ends: list[DropEnd] = field(default_factory=list)
+    """How the newest drops ended, at most four, oldest first."""
     start: int = 0
     """Start of the open period."""
     end: int = 0
@@ -26,6 +36,10 @@ class SignalState:
     """Accumulator of the open period: sum, or largest value, or last value, by the kind of the metric."""
     count: int = 0
     """Events in the open period."""
+    reports: int = 0
+    """Periods in a row, empty ones aside, that held exactly one event, all at the same time of the period."""
+    phase: int = 0
+    """That time, in ms from the start of the period."""
     newest_at: int = 0
     """Event time of the newest event."""
     event_id: str = ""
@@ -51,6 +65,8 @@ class SignalState:
     """Mean of half the squared differences: the noise where most periods are zero."""
     noise: float = 0.0
     """Robust standard deviation of y around its level, as of the last close."""
+    empty: float = 0.0
+    """Share of the periods that were empty."""
     ys: list[float] = field(default_factory=list)
     """Working values of the newest periods, oldest first."""
     fs: list[float] = field(default_factory=list)
@@ -62,6 +78,8 @@ class SignalState:
     regime_ff: float = 0.0
     regime_fy: float = 0.0
     regime_yy: float = 0.0
+    regime_active: int = 0
+    """How many of them were not empty."""
     evidence: float = 0.0
     """Strength of the evidence for a drop at the last close, 0..1; 1 while one lasts."""
     base: float | None = None
@@ -70,6 +88,8 @@ class SignalState:
     """Start of the first low period of that drop."""
     dropped_at: int = 0
     """End of the period in which it was seen."""
+    rose: bool = False
+    """True when what lasts is a rise."""
     recent: float = 0.0
     """Mean y of the last few periods at season factor 1, as compared with the normal."""
     score: float | None = None
@@ -87,9 +107,9 @@ class Rhythm:
     mean: float = 0.0
     """Mean of ln(gap in ms) ..."""
     spread: float = 0.0
-    """... and its variance."""
-    longest: float = 0.0
-    """Longest recent gap in ms, decaying."""
+    """... and its variance around what was expected."""
+    repeats: int = 0
+    """Sessions since the first."""
     resumed_at: int = 0
     """When the account last came back after having been overdue; 0: never was."""
     overdue_at: int | None = None
@@ -104,6 +124,8 @@ class ChannelState:
     mean: float = 0.0
     spread: float = 0.0
     """Mean absolute deviation."""
+    scored_by: str = ""
+    """Model that scored the newest raw text there; empty: scores came with the events."""
 
 
 @dataclass(slots=True)
@@ -119,6 +141,10 @@ class Utterance:
     event_id: str = ""
     substantial: bool = True
     """False for a few polite words: they prove nothing."""
+    scored_by: str = ""
+    """Name and version of the model that scored it; empty: the score came with the event."""
+    interaction: int = 0
+    """Hash of the conversation's id; 0 for a single remark."""
 
 
 @dataclass(slots=True)
@@ -133,6 +159,8 @@ class Interaction:
     event_id: str = ""
     reported: bool = False
     """True when its frustration was found already."""
+    scored_by: str = ""
+    """Model behind the scores, as of `Utterance`."""
 
 
 @dataclass(slots=True)
@@ -186,5 +214,7 @@ class Signals:
     """Newest event behind the three above."""
     alarms: list[str] = field(default_factory=list)
     """Metrics whose drop was seen and is not reported yet."""
+    ended: list[DropEnd] = field(default_factory=list)
+    """Ends of drops that are not reported yet."""
     reported: dict[str, int] = field(default_factory=dict)
     """Other findings that hold and are reported, by cause: when."""

@@ -12,6 +12,8 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 WEEK = 7 * DAY
+YEAR = 1461 * DAY // 4
+"""365.25 days."""
 
 # 1970-01-05 was a Monday: weeks are counted from it.
 _FIRST_MONDAY = 4 * DAY
@@ -45,13 +47,14 @@ def parse_time(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    passed = moment - _EPOCH
+    return passed.days * DAY + passed.seconds * SECOND + passed.microseconds // 1000
 
 
 def format_time(ms: int) -> str:
     """ISO 8601 in UTC; with milliseconds only when there are any."""
     moment = _EPOCH + timedelta(milliseconds=ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{ms % SECOND:03d}Z" if ms % SECOND else "Z")
+    return moment.isoformat()[:19] + (f".{ms % SECOND:03d}Z" if ms % SECOND else "Z")
 
 
 def start_of(period: int, at: int) -> int:

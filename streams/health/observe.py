@@ -11,7 +11,6 @@ from streams import topics
 from streams.domain.account import AccountState
 from streams.domain.events import AccountEvent, Event, SentimentEvent, TicketEvent, UsageEvent
 from streams.domain.partition import PartitionState
-from streams.domain.signal import Rhythm
 from streams.domain.time import DAY, WEEK
 from streams.health import period, rhythm, tickets, voice
 from streams.policy.model import Policy
@@ -48,7 +47,7 @@ def observe(
         at = min(event["occurred_at"], now)
         if at < now - policy.time.max_lateness:
             return LATE
-        outcome = voice.observe(account.signals, cast("SentimentEvent", event), at, policy, scorer)
+        outcome = voice.observe(account.signals, partition, cast("SentimentEvent", event), at, policy, scorer)
     elif topic == topics.TICKETS:
         outcome = _ticket(account, partition, cast("TicketEvent", event), now, policy)
     elif topic == topics.ACCOUNTS:
@@ -64,7 +63,7 @@ def on_signals_timer(account: AccountState, partition: PartitionState, now: int,
     until = now - policy.time.close_delay
     for name, signal in account.signals.metrics.items():
         if signal.end and signal.end <= until:
-            metric = metric_policy(policy.metrics, name)
+            metric = metric_policy(policy.metrics, name, signal.shape)
             period.close_until(account, partition, name, signal, metric, until, policy)
     schedule(account, now, policy)
 
@@ -75,7 +74,7 @@ def schedule(account: AccountState, now: int, policy: Policy) -> None:
     if account.profile.churned_at is None:
         signals = account.signals
         for name, signal in signals.metrics.items():
-            due = _sooner(due, period.next_close(signal, metric_policy(policy.metrics, name), policy))
+            due = _sooner(due, period.next_close(signal, metric_policy(policy.metrics, name, signal.shape), policy))
         for ticket in signals.tickets.values():
             if ticket.open:
                 due = _sooner(due, _blocker_moment(ticket.opened_at, ticket.priority, now, policy))
@@ -97,17 +96,20 @@ def _usage(account: AccountState, partition: PartitionState, event: UsageEvent, 
         return LATE
     name, value = event["metric"], event["value"]
     signals = account.signals
-    metric = policy.metrics.get(name) or metric_policy(policy.metrics, name)
+    signal = signals.metrics.get(name)
+    metric = metric_policy(policy.metrics, name, signal.shape if signal is not None else "")
+    if signal is not None and signal.series is not None and metric.kind == "level":
+        matters = period.sample(account, signal, name, metric, at, value, event["event_id"], policy)
+        return APPLIED if matters else ABSORBED
     begins = False
-    if value > 0 and metric.good == "up":
+    if value > 0 and metric.good == "up" and metric.kind != "level":
         pulse = signals.rhythm
         last = pulse.last_at
         if 0 <= at - last < policy.time.session:
             pulse.last_at = at
         elif at > last:
-            begins = _session(account, partition, pulse, at, now, policy)
-    signal = signals.metrics.get(name)
-    if signal is not None and at < signal.end:
+            begins = _session(account, partition, at, now, policy)
+    if signal is not None and at < signal.end and signal.reports < period.REPORTS:
         period.add(signal, metric, at, value, event["event_id"])
         return APPLIED if begins else ABSORBED
     known = signal is not None and signal.score is not None
@@ -120,18 +122,17 @@ def _usage(account: AccountState, partition: PartitionState, event: UsageEvent, 
     if due is not None and (timer is None or due < timer):
         account.schedule("signals", due, now)
     seen = known or signal.score is not None or metric.threshold is not None or bool(signals.alarms)
+    seen = seen or bool(signals.ended)
     return APPLIED if begins or seen else ABSORBED
 
 
-def _session(
-    account: AccountState, partition: PartitionState, pulse: Rhythm, at: int, now: int, policy: Policy
-) -> bool:
+def _session(account: AccountState, partition: PartitionState, at: int, now: int, policy: Policy) -> bool:
     """A new session of use. True when it is the first or ends a silence, so that everything is looked at again."""
-    feed = partition.sources.get(topics.USAGE)
+    pulse = account.signals.rhythm
     first, overdue = not pulse.last_at, pulse.overdue_at is not None
-    rhythm.active(pulse, at, policy.time.session, 0 if feed is None else feed.silent_until)
+    rhythm.active(pulse, partition, at, policy)
     if "silence" not in account.timers or first:
-        due = rhythm.patience(pulse, policy.detection.silence)
+        due = rhythm.patience(account, partition, policy)
         if due is not None:
             # Set once and looked at when it fires: moving it at every session would cost more than it tells.
             account.schedule("silence", at + due, now)

@@ -4,6 +4,9 @@ Event time decides to which period an event belongs, stream time decides when a 
 a later period arrives, else `time.close_delay` after its end, by timer. What arrives for a period that is closed
 counts into the open one. A period without an event is a zero for metrics that add up, and no evidence for gauges.
 A period that overlaps a silence of the whole feed is neither judged nor learnt.
+
+A metric that comes as one row a period, always at the same time of it, is a report, whole when it arrives: its period
+closes at once instead of a period later.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from streams import topics
 from streams.detection import relative
 from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState, SourceState
-from streams.domain.signal import SignalState
+from streams.domain.series import Cadence
+from streams.domain.signal import Rhythm, SignalState
 from streams.domain.time import start_of
-from streams.health import feeds, level, normal
+from streams.health import cadence, feeds, level, normal, panel, series
 from streams.policy.model import Policy
 from streams.policy.signals import MetricPolicy, metric_policy
 
@@ -22,6 +26,11 @@ MOST_AT_ONCE = 40
 """Periods closed in one go; of a longer gap the rest is passed over."""
 DORMANT = 15
 """Zero periods in a row after which no timer is kept for a metric; its next event wakes it. Twice as many in a drop."""
+
+
+REPORTS = 6
+"""Periods with one row each after which a metric is known to come as a report."""
+_SAME_TIME = 0.01  # of a period
 
 
 def add(signal: SignalState, metric: MetricPolicy, at: int, value: float, event_id: str) -> None:
@@ -48,13 +57,19 @@ def observe(
 
     None when the account has as many metrics as it may have.
     """
-    metric = metric_policy(policy.metrics, name)
     signals = account.signals
     signal = signals.metrics.get(name)
     if signal is None:
         if len(signals.metrics) >= policy.health.max_metrics:
             return None
         signal = signals.metrics[name] = SignalState()
+    metric = metric_policy(policy.metrics, name, signal.shape)
+    if metric.kind == "auto" or (metric.kind == "level" and signal.series is None):
+        _find_shape(account, partition, name, signal, metric, at, value, event_id, policy)
+        return signal
+    if metric.kind == "level":
+        sample(account, signal, name, metric, at, value, event_id, policy)
+        return signal
     length = metric.length
     if not length:
         signal.start = signal.end = at
@@ -68,7 +83,63 @@ def observe(
         signal.start = start_of(length, at)
         signal.end = signal.start + length
     add(signal, metric, at, value, event_id)
+    if signal.reports >= REPORTS and _is_report(signal, length):
+        _close(account, partition, name, signal, metric, at, policy)
+        signal.start, signal.end = signal.end, signal.end + length
     return signal
+
+
+def _is_report(signal: SignalState, length: int) -> bool:
+    """True when all that the open period holds is one event at the usual time."""
+    late = signal.newest_at - signal.start - signal.phase
+    return signal.count == 1 and abs(late) <= _SAME_TIME * length
+
+
+def sample(
+    account: AccountState,
+    signal: SignalState,
+    name: str,
+    metric: MetricPolicy,
+    at: int,
+    value: float,
+    event_id: str,
+    policy: Policy,
+) -> bool:
+    """Takes in a sample of a regular series. True when health and detection are to be looked at."""
+    seen = series.observe(signal, name, metric, at, value, event_id, policy)
+    if seen.ended is not None:
+        account.signals.ended.append(seen.ended)
+    if seen.alarm and name not in account.signals.alarms:
+        account.signals.alarms.append(name)
+    return seen.matters
+
+
+def _find_shape(
+    account: AccountState,
+    partition: PartitionState,
+    name: str,
+    signal: SignalState,
+    metric: MetricPolicy,
+    at: int,
+    value: float,
+    event_id: str,
+    policy: Policy,
+) -> None:
+    """Collects the first samples; when there are enough, they are taken in as what they turn out to be."""
+    known = signal.cadence = signal.cadence or Cadence()
+    signal.newest_at, signal.event_id = max(at, signal.newest_at), event_id
+    if not cadence.add(known, at, value, event_id):
+        return
+    signal.cadence, signal.newest_at = None, 0
+    signal.shape = "level" if metric.kind == "level" else cadence.shape_of(known)
+    if signal.shape == "level":
+        signal.series = series.begin(cadence.step_of(known), known.values[0])
+        if len(account.signals.metrics) == 1:
+            panel.leave(partition, account.account_id)
+            account.signals.rhythm = Rhythm()  # what a machine reports is no rhythm of a customer
+            account.schedule("silence", None, at)
+    for moment, sample_value, sample_id in sorted(zip(known.ats, known.values, known.ids, strict=True)):
+        observe(account, partition, name, moment, sample_value, sample_id, policy)
 
 
 def close_until(
@@ -132,17 +203,22 @@ def _close(
     end: int,
     policy: Policy,
 ) -> None:
+    """Closes the open period at `end`, which is the end of the period unless it is whole before."""
     count, value = signal.count, signal.total
+    if metric.length and count:
+        same = _is_report(signal, metric.length)
+        signal.reports = signal.reports + 1 if same else int(count == 1)
+        signal.phase = signal.newest_at - signal.start
     signal.count, signal.total = 0, 0.0
     if not count and not metric.fills:
         return
-    if unjudged(partition.sources.get(feed_of(name)), signal.start, end, policy):
+    if unjudged(partition.sources.get(feed_of(name)), signal.start, max(end, signal.end), policy):
         return
     if metric.kind == "mean" and count:
         value /= count
     rules = policy.detection.relative
     normal.learn(signal, normal.working(value, metric), signal.start, metric, rules)
-    alarm = relative.judge(signal, metric, rules, policy.verification, end)
+    alarm = relative.judge(account.signals, name, signal, metric, policy, end)
     level.refresh(signal, metric)
     if alarm and name not in account.signals.alarms:
         account.signals.alarms.append(name)

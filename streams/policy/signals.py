@@ -6,7 +6,7 @@ Durations are written with a unit (`36h`, `3d`) and are whole milliseconds here.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,9 @@ DEFAULT_METRIC = "default"
 """Name of the entry for metrics that the policy does not name."""
 PERIODS = {"sample": 0, "hour": HOUR, "day": DAY, "week": WEEK}
 """Length of the periods in ms; each sample is a period of its own for `sample`."""
+_LEVEL = {"period": "sample", "transform": "none"}
+_WEEKLY = {"min_periods": 8, "min_run": 4, "recent": 4, "drop_ratio": 0.5, "noise_share": 0.35}
+"""Defaults of weekly metrics where they differ: fewer periods, each of them noisier."""
 
 
 class TimePolicy(Section):
@@ -33,12 +36,21 @@ class TimePolicy(Section):
 
 
 class MetricPolicy(Section):
-    """How the events of a metric become a series, and what counts as a change of it."""
+    """How the events of a metric become a series, and what counts as a change of it.
 
-    kind: Literal["sum", "mean", "last", "max"] = Field("sum", description="How values add up in a period")
-    period: Literal["sample", "hour", "day", "week"] = "day"
+    `kind: auto` finds cadence and kind from the first samples (`health/cadence.py`): what comes at regular moments is a
+    `level`, each sample judged as it comes by the detectors of regular series; else events add up by day or week.
+    """
+
+    kind: Literal["auto", "level", "sum", "mean", "last", "max"] = Field(
+        "sum", description="How values add up in a period; level: regular samples; auto: found from the data"
+    )
+    period: Literal["sample", "hour", "day", "week"] = Field("day", description="Not used for auto and level")
     dimension: Dimension = "success"
     good: Literal["up", "down"] = Field("up", description="up: a fall hurts; down: a rise hurts")
+    watch: Literal["harm", "both"] = Field(
+        "harm", description="both: a level tells changes for the better, too; only harm fires an intervention"
+    )
     transform: Literal["none", "sqrt"] = Field("sqrt", description="sqrt steadies the noise of counts and money")
     weight: float = Field(1.0, gt=0, description="Weight in its dimension")
     min_periods: int = Field(21, ge=4, le=104, description="Periods before anything is judged")
@@ -47,9 +59,31 @@ class MetricPolicy(Section):
     drop_ratio: Share = Field(0.6, description="A drop takes the level to this share of normal, or below")
     noise_share: Share = Field(0.12, description="Noise is never taken to be below this share of normal")
     noise_floor: float = Field(0.0, ge=0, description="nor below this value, in the working unit")
-    evidence: float = Field(20.0, gt=0, description="Twice the log-likelihood ratio that raises a drop")
+    evidence: float | None = Field(
+        None, gt=0, description="Twice the log-likelihood ratio that raises a drop; null: from the rate allowed"
+    )
     threshold: float | None = Field(None, description="Absolute level that is a drop in itself")
     unit: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_period(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        if given.get("kind") == "level":
+            return {**_LEVEL, **given}
+        return {**_WEEKLY, **given} if given.get("period") == "week" else given
+
+    @cached_property
+    def _shapes(self) -> dict[str, MetricPolicy]:
+        given = self.model_dump(exclude_unset=True)
+        made = {"level": {"kind": "level"}}
+        made |= {period: {"kind": "sum", "period": period} for period in ("day", "week")}
+        return {shape: MetricPolicy.model_validate({**given, **fields}) for shape, fields in made.items()}
+
+    def shaped(self, shape: str) -> MetricPolicy:
+        """The entry as it is for a metric of a known shape: `level`, `day` or `week`. Itself unless `kind: auto`."""
+        return self._shapes[shape] if self.kind == "auto" and shape else self
 
     @property
     def length(self) -> int:
@@ -96,7 +130,7 @@ class HealthPolicy(Section):
 
     weights: list[WeightRule] = Field(min_length=1, description="The first is for everybody")
     bands: Bands = Bands()
-    min_confidence: Share = Field(0.2, description="Below this the score is unknown")
+    min_confidence: Share = Field(0.2, description="At or below this the score is unknown")
     half_life: Duration = Field(1_209_600_000, description="Time in which evidence loses half of its confidence")
     blocker_points: dict[str, float] = Field(
         default_factory=lambda: {"high": 6.0, "urgent": 12.0},
@@ -149,9 +183,23 @@ class RelativePolicy(Section):
     window: int = Field(16, ge=8, le=32, description="Newest periods in which the change is looked for")
     max_age: int = Field(9, ge=2, le=32, description="A change further back is taken over as normal in silence")
     memory: int = Field(104, ge=8, le=1_000, description="Periods that make the normal and its noise")
-    sparse_noise: Share = Field(0.49, description="Share of the mean square taken as noise where most periods are zero")
-    quiet_bonus: Share = Field(0.15, description="Preference for low stretches that are steady")
+    sparse_noise: Share = Field(0.47, description="Share of the mean square taken as noise where most periods are zero")
+    quiet_bonus: Share = Field(0.2, description="Preference for low stretches that are steady")
     cooldown: Duration = Field(604_800_000, description="No second alarm of a metric within this time")
+
+
+class SeriesPolicy(Section):
+    """Metrics of `kind: level`. See the modules of `detection/series/`."""
+
+    novelty_limit: float = Field(
+        1.95, gt=0, description="Decades of evidence, beyond what noise brings, that make a sample new: strength 1/2"
+    )
+    cusum_k: float = Field(1.0, gt=0, description="Standard deviations that an expectation may be off")
+    change_penalty: float = Field(
+        7.0, gt=0, description="Steps of a day or more: evidence of a change, in units of ln(rows) since the last one"
+    )
+    share_back: Share = Field(0.8, description="A deviation of which this share is gone is over")
+    settle_rows: int = Field(40, ge=10, description="A deviation that was seen so many rows ago is the new normal")
 
 
 class ForecastPolicy(Section):
@@ -167,20 +215,32 @@ class ForecastPolicy(Section):
 class SilencePolicy(Section):
     """An account that is overdue against its own rhythm."""
 
-    min_gaps: int = Field(12, ge=3, description="Gaps before a rhythm is known")
-    z: float = Field(3.0, gt=0, description="Standard deviations of ln(gap) beyond its mean")
-    longest_factor: float = Field(1.5, ge=1, description="and this many times the longest recent gap")
+    share: float = Field(
+        0.15, gt=0, le=1, description="Share of the permitted false alarms (`max_false_alarms_per_account_year`)"
+    )
+    min_gaps: int = Field(8, ge=3, description="Gaps before a rhythm is known")
     min_gap: Duration = Field(259_200_000, description="Never sooner")
-    max_gap: Duration = Field(7_776_000_000, description="Never later")
+    max_gap: Duration = Field(31_449_600_000, description="Never later")
     onboarding: Duration = Field(1_209_600_000, description="No use this long after `created` is a silent start")
 
 
+class DormancyPolicy(Section):
+    """How likely an account is gone. See `detection/dormancy.py`."""
+
+    horizon: Duration = Field(
+        23_587_200_000, ge=2_419_200_000, description="Gone means no sign of life for so long from now"
+    )
+
+
 class FrustrationPolicy(Section):
-    """Sentiment that falls inside one conversation."""
+    """Sentiment that falls inside one conversation, or from one to the next."""
 
     min_utterances: int = Field(4, ge=2, le=12)
     shift: float = Field(-0.25, ge=-1, lt=0, description="(mean end - mean start)/2, at or below")
     end: float = Field(0.0, ge=-1, le=1, description="and the end sounds worse than this")
+    min_interactions: int = Field(
+        3, ge=2, le=16, description="Newest conversations and remarks that are compared with what was usual before"
+    )
     max_interactions: int = Field(8, ge=1, le=64, description="Conversations kept for an account")
 
 
@@ -203,10 +263,15 @@ class ThresholdPolicy(Section):
 class DetectionPolicy(Section):
     """When something is wrong."""
 
+    max_false_alarms_per_account_year: float = Field(
+        0.2, gt=0, le=52, description="Drops that chance alone may raise in a year of an account: how sure to be"
+    )
     feed: FeedPolicy = FeedPolicy()
     relative: RelativePolicy = RelativePolicy()
+    series: SeriesPolicy = SeriesPolicy()
     forecast: ForecastPolicy = ForecastPolicy()
     silence: SilencePolicy = SilencePolicy()
+    dormancy: DormancyPolicy = DormancyPolicy()
     frustration: FrustrationPolicy = FrustrationPolicy()
     blocked: BlockedPolicy = BlockedPolicy()
     threshold: ThresholdPolicy = ThresholdPolicy()
@@ -218,6 +283,7 @@ class VerificationPolicy(Section):
     recovery_share: Share = Field(0.8, description="Share of the frozen baseline that counts as back")
     hold_periods: int = Field(3, ge=1, le=12, description="Periods that must be back")
     new_normal_after: Duration = Field(3_628_800_000, description="A lower level that lasts so long is the new normal")
+    new_normal_periods: int = Field(26, ge=1, description="but not before so many periods of the metric")
     gone_share: Share = Field(0.05, description="Below this share nothing is a normal")
     activity_hold: Duration = Field(604_800_000, description="Resumed use must go on for this long")
     sentiment_utterances: int = Field(3, ge=1, le=12, description="Later utterances that prove a better mood")
@@ -231,9 +297,13 @@ class VerificationPolicy(Section):
         return max(self.recovery_share, (1 + metric.drop_ratio) / 2)
 
 
-DEFAULT = MetricPolicy()
+DEFAULT = MetricPolicy(kind="auto", watch="both")
 
 
-def metric_policy(metrics: dict[str, MetricPolicy], name: str) -> MetricPolicy:
-    """Entry of a metric; that of `default`, or the built-in one, when the policy does not name it."""
-    return metrics.get(name) or metrics.get(DEFAULT_METRIC) or DEFAULT
+def metric_policy(metrics: dict[str, MetricPolicy], name: str, shape: str = "") -> MetricPolicy:
+    """Entry of a metric; that of `default`, or the built-in one, when the policy does not name it.
+
+    `shape` is what `health/cadence.py` has found for this account; it counts for entries of `kind: auto`.
+    """
+    entry = metrics.get(name) or metrics.get(DEFAULT_METRIC) or DEFAULT
+    return entry.shaped(shape) if shape else entry

@@ -3,6 +3,7 @@
 import pytest
 
 from streams.domain.time import DAY, HOUR, MINUTE, WEEK
+from streams.health import period
 from streams.policy.load import default_policy
 from tests.support.history import MONDAY, History, daily
 
@@ -93,14 +94,6 @@ def test_a_mean_is_the_mean_of_its_readings() -> None:
     assert history.account.signals.metrics["load"].ys == [2.0]
 
 
-def test_an_unknown_metric_is_read_by_the_default_entry() -> None:
-    """A daily sum in the success dimension."""
-    history = History()
-    daily(history, 0, 4.0, "dashboards_shared")
-    daily(history, 1, 4.0, "dashboards_shared")
-    assert history.account.signals.metrics["dashboards_shared"].ys == [2.0]
-
-
 def test_an_account_has_a_bounded_number_of_metrics() -> None:
     """One more is counted as overflow."""
     history = History()
@@ -129,3 +122,48 @@ def test_a_dormant_metric_keeps_no_timer() -> None:
         history.usage(MONDAY + hour * HOUR, 1.0, name="other")
     assert "signals" not in history.account.timers
     assert history.account.signals.metrics["logins"].n < 5 * WEEK // DAY
+
+
+def reported(history: History, weeks: range, hour: int = 3) -> None:
+    """One row a week, always on Monday at the same hour."""
+    for week in weeks:
+        history.usage(MONDAY + week * WEEK + hour * HOUR, 100.0, "spend")
+
+
+def test_a_weekly_report_is_whole_when_it_arrives() -> None:
+    """Once rows have come alike for a while, nothing waits for the end of the week."""
+    history = History()
+    reported(history, range(period.REPORTS))
+    assert history.account.signals.metrics["spend"].n == period.REPORTS - 1
+    reported(history, range(period.REPORTS, period.REPORTS + 2))
+    signal = history.account.signals.metrics["spend"]
+    assert signal.n == period.REPORTS + 2
+    assert signal.start == MONDAY + (period.REPORTS + 2) * WEEK
+
+
+def test_a_week_without_its_report_is_still_a_zero() -> None:
+    """Its end closes it."""
+    history = History()
+    reported(history, range(period.REPORTS + 2))
+    for day in range(9):  # others are heard of, so it is not the feed
+        history.usage(MONDAY + (period.REPORTS + 2) * WEEK + day * DAY, 1.0, name="b")
+    assert history.account.signals.metrics["spend"].ys[-1] == 0.0
+
+
+def test_a_second_row_of_a_week_ends_the_belief_in_reports() -> None:
+    """It counts into the open week, and weeks close by their end again."""
+    history = History()
+    reported(history, range(period.REPORTS + 2))
+    history.usage(MONDAY + (period.REPORTS + 1) * WEEK + 2 * DAY, 40.0, "spend")
+    reported(history, range(period.REPORTS + 2, period.REPORTS + 4))
+    signal = history.account.signals.metrics["spend"]
+    assert signal.reports < period.REPORTS
+    assert round(signal.ys[-1] ** 2) == 140
+
+
+def test_rows_at_other_times_of_the_week_are_no_report() -> None:
+    """One purchase a week is a habit of a customer."""
+    history = History()
+    for week in range(12):
+        history.usage(MONDAY + week * WEEK + (week * 5 % 7) * DAY, 100.0, "spend")
+    assert history.account.signals.metrics["spend"].reports < period.REPORTS

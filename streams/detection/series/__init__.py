@@ -1,0 +1,1 @@
+"""Detectors of metrics that are reported as a level at regular moments."""
