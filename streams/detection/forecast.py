@@ -68,7 +68,7 @@ def findings(account: AccountState, now: int, policy: Policy) -> list[Finding]:
     found: list[Finding] = []
     rules, reported = policy.detection.forecast, account.signals.reported
     for name, signal in account.signals.metrics.items():
-        metric = metric_policy(policy.metrics, name)
+        metric = metric_policy(policy.metrics, name, signal.shape)
         key = f"forecast:{name}"
         if key in reported and now - reported[key] >= rules.cooldown:
             del reported[key]

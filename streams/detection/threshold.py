@@ -62,7 +62,7 @@ def on_metrics(account: AccountState, now: int, policy: Policy) -> list[Finding]
     found: list[Finding] = []
     reported = account.signals.reported
     for name, signal in account.signals.metrics.items():
-        metric = metric_policy(policy.metrics, name)
+        metric = metric_policy(policy.metrics, name, signal.shape)
         bound = metric.threshold
         if bound is None or len(signal.ys) < metric.min_run:
             continue

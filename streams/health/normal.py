@@ -11,7 +11,8 @@ nothing), and the metric's own floor. Differences do not see level shifts, so a 
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_left
+from itertools import accumulate, pairwise
 from math import log2, sqrt
 
 from streams.domain.signal import SignalState
@@ -21,6 +22,7 @@ from streams.policy.signals import MetricPolicy, RelativePolicy
 _BINS = 32
 _FINEST = 0.15  # of the unit: smaller differences share the first counter
 _STEPS = 5  # counters per doubling
+_EDGES = tuple(2 ** (index / _STEPS) for index in range(_BINS))
 _TO_SIGMA = 1.0484
 _WEEK_GAIN = 0.1
 _FIRST_MONDAY = 4  # 1970-01-05
@@ -76,6 +78,9 @@ def learn(signal: SignalState, y: float, at: int, metric: MetricPolicy, rules: R
     signal.regime_ff += f * f
     signal.regime_fy += f * y
     signal.regime_yy += y * y
+    signal.empty += ((y == 0.0) - signal.empty) / memory
+    if y:
+        signal.regime_active += 1
     if len(ys) > rules.window:
         del ys[0], fs[0], signal.ats[0]
     if not signal.unit and signal.n >= min(8, metric.min_periods) and (signal.level > 0 or metric.noise_floor > 0):
@@ -95,6 +100,7 @@ def restart(signal: SignalState, k: int) -> None:
     signal.regime_ff = sum(f * f for f in fs)
     signal.regime_fy = sum(f * y for f, y in zip(fs, ys, strict=True))
     signal.regime_yy = sum(y * y for y in ys)
+    signal.regime_active = len(ys) - ys.count(0.0)
 
 
 def mean_of_last(signal: SignalState, k: int) -> tuple[float, float]:
@@ -181,15 +187,12 @@ def _noise(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy) -> 
 
 def _median(signal: SignalState) -> float:
     """Median of the counted differences, linear inside its counter."""
-    half = sum(signal.bins) / 2
+    counts = list(accumulate(signal.bins))
+    half = counts[-1] / 2
     if half <= 0:
         return 0.0
     least = _FINEST * signal.unit
-    below = 0.0
-    for index, count in enumerate(signal.bins):
-        if below + count >= half:
-            low = 0.0 if index == 0 else least * 2 ** ((index - 1) / _STEPS)
-            high = least * 2 ** (index / _STEPS)
-            return low + (high - low) * ((half - below) / count if count else 0.0)
-        below += count
-    return least * 2 ** (_BINS / _STEPS)  # pragma: no cover  the counters add up
+    index = bisect_left(counts, half)
+    below, low = (counts[index - 1], least * _EDGES[index - 1]) if index else (0, 0.0)
+    high = least * _EDGES[index]
+    return low + (high - low) * ((half - below) / (counts[index] - below))

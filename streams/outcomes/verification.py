@@ -78,11 +78,13 @@ def _metric(
     signal = account.signals.metrics.get(name)
     if signal is None:
         return NOT_YET
-    metric, rules = metric_policy(policy.metrics, name), policy.verification
+    if kind == "relative":
+        return _drop(signal, onset_at, since)
+    metric, rules = metric_policy(policy.metrics, name, signal.shape), policy.verification
     base = baseline if baseline is not None else normal.raw(signal.level, metric)
-    share = 1.0 if kind == "threshold" else rules.share_back(metric)
+    share = 1.0
     if kind == "forecast":
-        share = (1.0 + share) / _HALF  # it was raised while most of the normal was still there
+        share = (1.0 + rules.share_back(metric)) / _HALF  # it was raised while most of the normal was still there
     began = run_start(signal, metric, base, share, max(onset_at, since - metric.length), rules.hold_periods)
     if began is not None:
         return recovered(began)
@@ -93,6 +95,19 @@ def _metric(
         return NOT_YET
     gone = metric.good == "up" and present <= rules.gone_share * base
     return NOT_YET if gone else NEW_NORMAL
+
+
+def _drop(signal: SignalState, onset_at: int, since: int) -> Verdict:
+    """How the detector has ended, after `since`, the drop of the metric that began at `onset_at` or after.
+
+    The end is decided in one place, where the drop is followed (`detection/relative.py`, `health/series.py`).
+    """
+    if signal.base is not None or not signal.ends:
+        return NOT_YET
+    end = signal.ends[-1]
+    if end.onset_at < onset_at or end.judged_at < since:
+        return NOT_YET
+    return recovered(end.at) if end.ended_as == "recovered" else NEW_NORMAL
 
 
 def run_start(
@@ -135,7 +150,7 @@ def _activity(account: AccountState, partition: PartitionState, since: int, now:
     # One visit is no return: use must be seen again in the second half of the hold time.
     if now - began < hold or pulse.last_at - began < hold // 2:
         return NOT_YET
-    patience = rhythm.patience(pulse, policy.detection.silence)
+    patience = rhythm.patience(account, partition, policy)
     if patience is not None and now - pulse.last_at > patience:
         return NOT_YET
     return recovered(began)

@@ -92,14 +92,13 @@ def test_rising_errors_are_found_and_falling_ones_are_not() -> None:
     assert "relative" in history.kinds()
 
 
-def test_weekly_spend_that_stops_is_found() -> None:
-    """Within eight weeks, through the noise of a shopper."""
+def test_weekly_spend_that_falls_to_a_tenth_is_found() -> None:
+    """Within eight weeks, through the noise of a shopper who still comes."""
     noise, history = random.Random(6), History()
     for number in range(40):
         for shop in range(2):
             at = MONDAY + number * WEEK + (1 + 3 * shop) * DAY
-            if number < 30:
-                history.usage(at, 30 * noise.gammavariate(2, 0.5), "spend")
+            history.usage(at, (30 if number < 30 else 3) * noise.gammavariate(2, 0.5), "spend")
             history.usage(at, 30.0, "spend", name="other")
     drops = [f for name, f in history.findings if f.kind == "relative" and name == "a"]
     assert len(drops) == 1
@@ -127,3 +126,62 @@ def test_single_lost_reports_are_no_drop() -> None:
         daily(history, day, 0.0 if day in {53, 75, 95, 110} else week(100, day, noise))
         kept_alive(history, day)
     assert history.kinds() == []
+
+
+def ends_of(history: History, metric: str = "logins") -> list[tuple[str, int]]:
+    """How the drops of a metric ended, and when, in days."""
+    return [(end.ended_as, (end.at - MONDAY) // DAY) for end in history.account.signals.metrics[metric].ends]
+
+
+def test_a_recovery_is_dated_to_the_first_day_that_is_back() -> None:
+    """And told once, with the onset of its drop."""
+    noise, history = random.Random(9), History()
+    for day in range(90):
+        daily(history, day, (30.0 if 60 <= day < 72 else 100.0) * (1 + 0.05 * noise.gauss(0, 1)))
+    drop = next(f for _, f in history.findings if f.kind == "relative")
+    assert ends_of(history) == [("recovered", 72)]
+    assert history.account.signals.metrics["logins"].ends[0].onset_at == drop.onset_at
+    assert history.account.signals.metrics["logins"].base is None
+
+
+def test_a_drop_that_deepens_is_held_to_the_normal_before_it() -> None:
+    """Told again, and not over when only the second step is undone."""
+    history = History()
+    for day in range(86):
+        daily(history, day, 100.0 if day < 40 else 40.0 if day < 55 else 8.0 if day < 70 else 40.0)
+    drops = [f for _, f in history.findings if f.kind == "relative"]
+    assert [round(f.baseline or 0) for f in drops] == [100, 100]
+    assert ends_of(history) == []
+
+
+def test_nothing_at_all_never_becomes_the_normal() -> None:
+    """Who is gone has not settled at a lower level."""
+    history = History()
+    for day in range(150):
+        if day < 40:
+            daily(history, day, 100.0)
+        else:
+            history.usage(MONDAY + day * DAY, 0.0)
+        kept_alive(history, day)
+    assert history.account.signals.metrics["logins"].base is not None
+    assert ends_of(history) == []
+
+
+def test_of_many_ends_the_newest_four_are_kept() -> None:
+    """The state of a metric stays small."""
+    history = History()
+    for day in range(60 + 7 * 40):
+        daily(history, day, 100.0 if day < 60 or (day - 60) % 40 >= 12 else 20.0)
+    assert len(ends_of(history)) == 4
+    assert {how for how, _ in ends_of(history)} == {"recovered"}
+    assert len([f for _, f in history.findings if f.kind == "relative"]) == 7
+
+
+def test_chance_gaps_of_a_rare_shopper_are_no_drop() -> None:
+    """Three weeks in four are empty; a run of nine empty ones happens."""
+    noise, history = random.Random(10), History()
+    for number in range(104):
+        at = MONDAY + number * WEEK + DAY
+        empty = noise.random() < 0.75 or 50 <= number < 58
+        history.usage(at, 0.0 if empty else 40 * noise.expovariate(1), "spend")
+    assert [f for _, f in history.findings if f.kind == "relative"] == []

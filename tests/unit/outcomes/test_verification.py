@@ -100,10 +100,10 @@ def test_a_recovery_ends_with_the_baseline_that_was_frozen_not_with_a_lower_one(
 
 
 def silent() -> tuple[History, Finding]:
-    """A daily customer who stays away from day 40 to day 55."""
+    """A daily customer who stays away from day 40 to day 55, before its weekly spend can be judged."""
     history = History()
     for day in range(40):
-        daily(history, day, 20.0)
+        daily(history, day, 20.0, "spend")
         alive(history, range(day, day + 1))
     alive(history, range(40, 55))
     return history, next(f for _, f in history.findings if f.kind == "silence")
