@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams.domain.dormancy import Dormancy
+from streams.domain.gap_pool import GapPool
 from streams.domain.outputs import OutboxRecord
+from streams.domain.panel import Panel
 
 
 @dataclass(slots=True)
@@ -47,6 +50,14 @@ class PartitionState:
     """The kill switch: nothing is fired."""
     feed_check_at: int = 0
     """No feed can turn silent before this stream time, in ms."""
+    panel: Panel = field(default_factory=Panel)
+    """The accounts from which the next two are learnt."""
+    gaps: dict[str, GapPool] = field(default_factory=dict)
+    """How long gaps are, by segment."""
+    dormancy: Dormancy = field(default_factory=Dormancy)
+    """How long silences last."""
+    scorer: str = ""
+    """Name and version of the model that scored the newest raw text; empty before the first one."""
     outbox: list[OutboxRecord] = field(default_factory=list)
     """Dead letters and the like that are not yet known to be on their topics."""
 

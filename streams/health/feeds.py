@@ -13,8 +13,10 @@ is known again after some weeks.
 from __future__ import annotations
 
 from math import log
+from zlib import crc32
 
 from streams import topics
+from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState, SourceState
 from streams.domain.time import HOUR, MINUTE
 from streams.policy.model import Policy
@@ -32,6 +34,10 @@ _PRIOR = 2.0
 _BUSY = 0.95
 _SURE = 3
 """An hour that was never empty in so many weeks is busy: its slots count one by one."""
+FEED_SILENT = "feed_silent"
+"""Reason code of what is held back while a feed is silent."""
+_SPREAD = 10 * MINUTE
+"""Time over which the accounts of a partition are looked at again."""
 _AHEAD = 4 * _WEEK
 """Hours looked ahead: a feed that would not be missed in four weeks is not judged."""
 
@@ -87,6 +93,24 @@ def on_feed_timer(partition: PartitionState, now: int, policy: Policy) -> list[s
             source.silent_since = source.last_at
             turned.append(topic)
     return turned
+
+
+def look_again(account: AccountState, now: int) -> bool:
+    """Sets the timers by which the health of an account becomes unknown while a feed is silent, or known again.
+
+    What was held back for that feed is decided then, too. Accounts are spread over some minutes, by their id. False
+    for an account of which nothing is known.
+    """
+    if not account.health.as_of or account.profile.churned_at is not None:
+        return False
+    due = now + 1 + crc32(account.account_id.encode()) % _SPREAD
+    timers = account.timers
+    timers["signals"] = min(due, timers.get("signals", due))
+    for candidate in account.guard.candidates.values():
+        if candidate.reason == FEED_SILENT and candidate.look_at > due:
+            candidate.look_at = due
+            timers["guard"] = min(due, timers.get("guard", due))
+    return True
 
 
 def _learn(source: SourceState, hour: int) -> None:

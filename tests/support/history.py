@@ -12,7 +12,7 @@ from streams.domain.finding import Finding
 from streams.domain.outputs import Origin
 from streams.domain.partition import PartitionState
 from streams.domain.time import DAY, HOUR, WEEK, start_of
-from streams.health import feeds, observe, score
+from streams.health import feeds, observe, panel, score
 from streams.policy.load import default_policy
 from streams.policy.model import Policy
 
@@ -82,6 +82,8 @@ class History:
                  "traceparent": None, **fields}  # fmt: skip
         feeds.observe_feed(self.partition, topic, at, self.policy)
         account = self.account_of(name)
+        if topic in panel.WATCHED:
+            panel.observe(self.partition, topic, event, account, self.policy)
         if topic == topics.ACCOUNTS:
             profile.apply(account.profile, event, at)  # type: ignore[arg-type]
         outcome = observe.observe(account, self.partition, topic, event, at, self.policy, self.scorer)  # type: ignore[arg-type]
