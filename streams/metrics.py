@@ -77,6 +77,7 @@ LABELS: Mapping[str, str] = {
     "result": "what became of a promise",
     "band": "health band",
     "version": "of the policy, or of the program",
+    "model": "name and version of what scores raw text",
     "python": "version of the interpreter",
 }
 """Every label. What they hold is bounded by the program, by the broker or by the policy file."""
@@ -277,6 +278,7 @@ class Snapshot:
     dirty_accounts: float = 0
     checkpoint_age: float | None = None
     policy: Series = field(default_factory=dict)
+    sentiment_model: Series = field(default_factory=dict)
 
 
 class StateCollector(Collector):
@@ -303,6 +305,8 @@ class StateCollector(Collector):
         "Time since the last checkpoint, or since the start.")
     policy = _gauge("policy_info", "partitions", {"version": OPEN},
         "Partitions on which a version of the policy is active.")
+    sentiment_model = _gauge("sentiment_model_info", "partitions", {"model": OPEN},
+        "Partitions whose newest raw text was scored by the model. Several models: workers differ, or it was changed.")
     # fmt: on
 
     def __init__(self, registry: CollectorRegistry, snapshot: Callable[[], Snapshot]) -> None:

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         description="wall: quiet partitions get ticks; events: only records move time (imports, tests, simulated time)",
     )
     policy: Path | None = Field(None, description="Policy file (YAML); the shipped one when empty")
+    sentiment_model: Path | None = Field(
+        None,
+        description="Model that scores raw text (`backontrack sentiment train`), the same for all workers; "
+        "the lexicon when empty",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address on which /livez, /readyz and /metrics are served")
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port of it; 0 chooses a free one")
     board_host: str = Field("127.0.0.1", description="Address on which the board is served")

@@ -266,12 +266,13 @@ OPERATIONS = (
     ),
     Panel(
         "Versions",
-        "What runs, and under which policy. More than one policy for long means that workers have different files.",
+        "What runs, under which policy and sentiment model. Two for long mean that workers have different files.",
         "stat",
         "short",
         [
             (f"count by (version) ({Metrics.build.name})", "program {{version}}"),
             (now(StateCollector.policy, "version"), "policy {{version}}"),
+            (now(StateCollector.sentiment_model, "model"), "sentiment {{model}}"),
         ],
         span=8,
     ),

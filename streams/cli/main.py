@@ -42,6 +42,12 @@ COMMANDS = (
     _Lazy("schemas", "streams.cli.schemas:app", "Show the record schemas, and check that they fit each other.", _DATA),
     _Lazy("import", "streams.cli.import_:import_", "Publish history from files to the input topics.", _DATA),
     _Lazy("generate", "streams.cli.generate:generate", "Simulate accounts whose drops are known.", _DATA),
+    _Lazy(
+        "sentiment",
+        "streams.cli.sentiment:app",
+        "Train a sentiment model on your own labelled texts; score texts and see why.",
+        _DATA,
+    ),
     _Lazy("dlq", "streams.cli.dlq:app", "List, look into and replay dead letters.", _DATA),
     _Lazy("backtest", "streams.cli.backtest:backtest", "Fold history on disk without Kafka.", _LOOK),
     _Lazy(
@@ -146,6 +152,7 @@ def _refusal(error: Exception) -> str | None:
     from streams.cli.refused import Refused  # noqa: PLC0415
     from streams.history_mapping import HistoryError  # noqa: PLC0415
     from streams.policy.load import PolicyError  # noqa: PLC0415
+    from streams.sentiment.errors import SentimentError  # noqa: PLC0415
     from streams.settings import SettingsError  # noqa: PLC0415
     from streams.shell.admin import BrokerUnreachable, Unadministered  # noqa: PLC0415
     from streams.shell.failure import Unrecoverable  # noqa: PLC0415
@@ -161,6 +168,7 @@ def _refusal(error: Exception) -> str | None:
         BrokerUnreachable,
         HistoryError,
         PolicyError,
+        SentimentError,
         SettingsError,
         Unadministered,
         Unrecoverable,

@@ -33,15 +33,16 @@ def worker(
     # Imported here: Faust takes a second, which `--help` should not.
     from streams.cli.policy_file import chosen_policy  # noqa: PLC0415
     from streams.logging import configure_logging  # noqa: PLC0415
-    from streams.sentiment.vader import VaderScorer  # noqa: PLC0415
+    from streams.sentiment.choose import choose_scorer  # noqa: PLC0415
     from streams.shell.worker import StreamWorker  # noqa: PLC0415
 
     settings = load_settings(policy=policy, clock=clock)
     configure_logging(settings)
     rules = chosen_policy(settings)
+    scorer = choose_scorer(settings.sentiment_model)
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415  not on every platform
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
-    raise typer.Exit(StreamWorker(settings, rules, VaderScorer(), until_caught_up=until_caught_up).run())
+    raise typer.Exit(StreamWorker(settings, rules, scorer, until_caught_up=until_caught_up).run())

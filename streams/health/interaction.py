@@ -8,6 +8,8 @@ from streams.policy.signals import FrustrationPolicy
 _FIRST = 4
 _LAST = 12
 _THIRD = 3
+_CLEAR = 0.05
+"""Scores below minus this are negative."""
 
 
 def add(
@@ -18,8 +20,15 @@ def add(
     score: float,
     event_id: str,
     rules: FrustrationPolicy,
+    *,
+    substantial: bool = True,
+    scored_by: str = "",
 ) -> None:
-    """Adds an utterance. Of a long conversation the first 4 and the last 12 are kept; the oldest conversation goes."""
+    """Adds an utterance. Of a long conversation the first 4 and the last 12 are kept; the oldest conversation goes.
+
+    A few polite words after negative ones are counted, but do not lift the mood. When another model scores, the mood
+    of the conversation is followed anew.
+    """
     known = interactions.get(interaction_id)
     if known is None:
         if len(interactions) >= rules.max_interactions:
@@ -27,6 +36,12 @@ def add(
         known = interactions[interaction_id] = Interaction(channel=channel, started_at=at, last_at=at)
     known.count += 1
     known.last_at = max(known.last_at, at)
+    if scored_by:
+        if known.scored_by and known.scored_by != scored_by:
+            known.scores.clear()
+        known.scored_by = scored_by
+    if not substantial and known.scores and known.scores[-1] < -_CLEAR:
+        return
     known.event_id = event_id
     known.scores.append(score)
     if len(known.scores) > _FIRST + _LAST:

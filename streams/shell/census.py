@@ -69,9 +69,12 @@ class Census:
         fresh: dict[tuple[str, ...], float] = {}
         silent: dict[tuple[str, ...], float] = {}
         policies: Counter[tuple[str, ...]] = Counter()
+        models: Counter[tuple[str, ...]] = Counter()
         for partition, owned in self._table.owned.items():
             state = owned.fold.state
             policies[owned.fold.policy.version,] += 1
+            if state.scorer:
+                models[state.scorer,] += 1
             if state.stream_time:
                 behind[str(partition),] = max(0.0, (now - state.stream_time) / 1000)
             for topic, source in state.sources.items():
@@ -92,6 +95,7 @@ class Census:
             dirty_accounts=self._table.dirty,
             checkpoint_age=time.monotonic() - self._checkpointer.committed_at,
             policy=dict(policies),
+            sentiment_model=dict(models),
         )
 
 

@@ -134,6 +134,14 @@ class Ownership:
         fold.health_changed |= owned.waiting
         if state.policy != self._policy.text:
             await self._announce_policy(fold)
+        if state.scorer and self._scorer is not None and state.scorer != self._scorer.name:
+            # Allowed, as a better model is one: normals are learnt anew, and records name the model of each score.
+            log.warning(
+                "raw text is scored by another model from here on",
+                partition=partition,
+                before=state.scorer,
+                now=self._scorer.name,
+            )
         return owned
 
     def _load(self, text: str) -> Policy:

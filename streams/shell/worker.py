@@ -56,6 +56,7 @@ class StreamWorker:
         self.timeout_s = settings.delivery_timeout / 1000
         self._settings = settings
         self._names = {settings.topic(name): name for name in topics.RANKS}
+        self._scorer = scorer.name if scorer is not None else "none"
         self._until_caught_up = until_caught_up
         self._targets: dict[TP, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,6 +111,7 @@ class StreamWorker:
             app=self._settings.app_id,
             brokers=self._settings.bootstrap_servers,
             clock=self._settings.clock,
+            scorer=self._scorer,
             probes=f"http://{self._settings.metrics_host}:{self.server.port}",
         )
         self._spawn(self.checkpointer.emit_forever(), loop)

@@ -37,3 +37,19 @@ def test_the_oldest_conversation_makes_room() -> None:
     for at, key in enumerate("abc"):
         interaction.add(talks, key, "chat", at, 0.0, "e", RULES)
     assert sorted(talks) == ["b", "c"]
+
+
+def test_polite_words_after_anger_do_not_lift_the_mood() -> None:
+    """They are counted; the mood stays that of the last words that said something."""
+    talks: dict[str, Interaction] = {}
+    for at, (score, substantial) in enumerate([(0.5, True), (0.4, False), (-0.6, True), (0.8, False)]):
+        interaction.add(talks, "c", "chat", at, score, f"e{at}", RULES, substantial=substantial)
+    assert (talks["c"].scores, talks["c"].count, talks["c"].last_at) == ([0.5, 0.4, -0.6], 4, 3)
+
+
+def test_scores_of_two_models_are_not_compared() -> None:
+    """The mood of the conversation is followed anew."""
+    talks: dict[str, Interaction] = {}
+    for at, model in enumerate(["", "vader-1", "vader-1", "linear-2"]):
+        interaction.add(talks, "c", "chat", at, at / 10, f"e{at}", RULES, scored_by=model)
+    assert (talks["c"].scores, talks["c"].scored_by) == ([0.3], "linear-2")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from streams.health import voice
+from streams.health.courtesy import substantial
 from streams.health.voice import survey_score
 from tests.support.history import MONDAY, History
 
@@ -65,3 +67,61 @@ def test_what_is_kept_of_a_talkative_customer_is_bounded() -> None:
         history.say(MONDAY + i, 0.0, channel=f"c{i}")
     assert len(history.account.signals.utterances) == 32
     assert len(history.account.signals.channels) <= 13
+
+
+@pytest.mark.parametrize(
+    ("text", "says_something"),
+    [
+        ("thanks", False),
+        ("Thank you very much for your help, have a great weekend!", False),
+        ("ok, great, got it. Best regards", False),
+        ("\U0001f600\U0001f600", False),
+        ("", False),
+        ("it works again since this morning, thanks", True),
+        ("wir können wieder damit arbeiten", True),
+    ],
+)
+def test_courtesy_proves_nothing_however_long(text: str, *, says_something: bool) -> None:
+    """Only words beyond it count."""
+    assert substantial(text) is says_something
+
+
+def test_what_was_scored_names_its_model() -> None:
+    """Scores that came with the event name none; the partition remembers the newest model."""
+    history = History(scorer=Named("linear-1", -0.4))
+    history.say(MONDAY, 0.3)
+    assert history.partition.scorer == ""
+    history.say(MONDAY + 1, None, text="it is broken again", interaction_id="c")
+    history.say(MONDAY + 2, None, survey="nps", survey_value=9.0)
+    assert [said.scored_by for said in history.account.signals.utterances] == ["", "linear-1", ""]
+    assert history.account.signals.interactions["c"].scored_by == "linear-1"
+    assert history.partition.scorer == "linear-1"
+    assert voice.models_of(history.account.signals.utterances) == ["linear-1"]
+
+
+def test_another_model_learns_the_normal_anew() -> None:
+    """What the former one called normal fades in a few utterances, not in dozens."""
+    history = History(scorer=Named("linear-1", 0.6))
+    for i in range(40):
+        history.say(MONDAY + i, None, text="so it goes with us")
+    history.scorer = Named("linear-2", -0.2)
+    for i in range(12):
+        history.say(MONDAY + 100 + i, None, text="so it goes with us")
+    assert voice.usual(history.account.signals.channels["email"]) < 0.05
+
+
+def test_blank_text_is_empty() -> None:
+    """Nothing was said."""
+    history = History(scorer=Named("linear-1", 0.6))
+    assert history.say(MONDAY, None, text=" \n") == "empty"
+
+
+class Named:
+    """A scorer with one answer."""
+
+    def __init__(self, name: str, answer: float) -> None:
+        self.name, self._answer = name, answer
+
+    def score(self, text: str) -> float:  # noqa: ARG002  whatever the text
+        """The answer."""
+        return self._answer
