@@ -13,10 +13,10 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help env demo test test-fast lint types check format bench lock clean
+.PHONY: help env demo test test-fast lint types check format bench bench-detection lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY) ## create .venv with exactly the locked versions
 	@:
@@ -64,6 +64,9 @@ format: $(READY) ## rewrite the sources in the project's style
 
 bench: $(READY) ## measure throughput and latency
 	@$(BIN)/python -m tests.bench
+
+bench-detection: $(READY) ## score the detectors on open data, when the data are there
+	@$(BIN)/python -m tests.bench.detection $(SETS)
 
 # --no-annotate and --no-emit-index-url keep file paths and host names out of the locks.
 LOCK := pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_ARGS)

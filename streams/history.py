@@ -103,11 +103,32 @@ class HistoryFile:
         found.digest = hashed.hexdigest()
         return found
 
-    def rows(self) -> Iterator[Row | BadRow]:
-        """Rows and bad rows in the order of the file."""
-        for line, text, row, problem in self._lines():
-            event = self._event(line, text, row, problem)
-            yield event if isinstance(event, BadRow) else Row(line, event)
+    def rows(self, keep: Callable[[str], bool] | None = None) -> Iterator[Row | BadRow]:
+        """Rows and bad rows in the order of the file; with `keep` only those of the accounts that it wants.
+
+        A row whose account cannot be told is always given. Raises HistoryError when the file cannot be read.
+        """
+        with self._reading() as file:
+            yield from self._of_csv(file, keep) if self._is_csv() else self._of_json(file, keep)
+
+    def cells(self, *names: str) -> Iterator[list[Any]]:
+        """The values of some fields, row by row, as they stand in the file; None where a row has none.
+
+        Nothing is checked: what is no row is passed over. Raises HistoryError when the file cannot be read.
+        """
+        with self._reading() as file:
+            if not self._is_csv():
+                columns = [self._rows.columns(name) for name in names]
+                for _, _, row, _ in _json_rows(file):
+                    if row is not None:
+                        yield [next((row[c] for c in found if row.get(c) is not None), None) for found in columns]
+                return
+            head, reader = _csv_reader(file)
+            places = [self._rows.place(name, head) for name in names]
+            width = len(head)
+            for cells in reader:
+                if len(cells) == width:
+                    yield [None if place is None else cells[place] for place in places]
 
     def events(self, scan: Scan | None = None) -> Iterator[dict[str, Any]]:
         """Good rows as events in time order; kept in memory to be sorted unless the scan showed that they are."""
@@ -123,6 +144,10 @@ class HistoryFile:
             event = self._rows.event(row)
         except RowError as error:
             return BadRow(line, str(error), text)
+        return self._checked(line, text, event)
+
+    def _checked(self, line: int, text: str, event: dict[str, Any]) -> dict[str, Any] | BadRow:
+        """The event with an id, when it is fit for the fold."""
         if not event["event_id"]:
             content = f"{self.topic}\x00{line}\x00{text}".encode()
             event["event_id"] = f"row-{blake2b(content, digest_size=8).hexdigest()}"
@@ -130,11 +155,46 @@ class HistoryFile:
         reason = check(self.topic, key, event, max(event["occurred_at"], 0), _NoLead)
         return event if reason is None else BadRow(line, f"{reason}: {REASONS[reason]}", text)
 
+    def _of_csv(self, file: TextIO, keep: Callable[[str], bool] | None) -> Iterator[Row | BadRow]:
+        head, reader = _csv_reader(file)
+        make, account, width = self._rows.of_cells(head), self._rows.place("account_id", head), len(head)
+        for cells in reader:
+            if len(cells) != width:
+                if cells:
+                    yield BadRow(reader.line_num + 1, _wrong_width(cells, head), ",".join(cells))
+                continue
+            if keep is not None and account is not None and (name := cells[account]) and not keep(name):
+                continue
+            line, text = reader.line_num + 1, ",".join(cells)
+            try:
+                event = make(cells)
+            except RowError as error:
+                yield BadRow(line, str(error), text)
+                continue
+            found = self._checked(line, text, event)
+            yield found if isinstance(found, BadRow) else Row(line, found)
+
+    def _of_json(self, file: TextIO, keep: Callable[[str], bool] | None) -> Iterator[Row | BadRow]:
+        columns = self._rows.columns("account_id") if self._rows.is_plain("account_id") else ()
+        for line, text, row, problem in _json_rows(file):
+            if keep is not None and row is not None:
+                name = next((row[column] for column in columns if row.get(column) is not None), None)
+                if name and not keep(str(name)):
+                    continue
+            event = self._event(line, text, row, problem)
+            yield event if isinstance(event, BadRow) else Row(line, event)
+
     def _lines(self) -> Iterator[tuple[int, str, Mapping[str, Any] | None, str]]:
         """Line number, text, and the row or what is wrong with it."""
+        with self._reading() as file:
+            yield from _csv_rows(file) if self._is_csv() else _json_rows(file)
+
+    @contextmanager
+    def _reading(self) -> Iterator[TextIO]:
+        """The open file; what is wrong with it as such becomes a HistoryError."""
         try:
             with self._open() as file:
-                yield from _csv_rows(file) if self._is_csv() else _json_rows(file)
+                yield file
         except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
             raise HistoryError(f"{self.path}: cannot be read: {error}") from error
 
@@ -183,16 +243,24 @@ def _json_rows(file: TextIO) -> Iterator[tuple[int, str, Mapping[str, Any] | Non
 
 
 def _csv_rows(file: TextIO) -> Iterator[tuple[int, str, Mapping[str, Any] | None, str]]:
-    first = file.readline()
-    # A spreadsheet in another language, or one that writes tabs.
-    delimiter = max(",;\t", key=first.count)
-    head = next(csv.reader([first], delimiter=delimiter), [])
-    reader = csv.reader(file, delimiter=delimiter)
+    head, reader = _csv_reader(file)
     for cells in reader:
         if not cells:
             continue
         text = ",".join(cells)
         if len(cells) != len(head):
-            yield reader.line_num + 1, text, None, f"{len(cells)} cells, the header has {len(head)}"
+            yield reader.line_num + 1, text, None, _wrong_width(cells, head)
         else:
             yield reader.line_num + 1, text, dict(zip(head, cells, strict=True)), ""
+
+
+def _csv_reader(file: TextIO) -> tuple[list[str], Any]:
+    """The header, and a reader of what follows."""
+    first = file.readline()
+    # A spreadsheet in another language, or one that writes tabs.
+    delimiter = max(",;\t", key=first.count)
+    return next(csv.reader([first], delimiter=delimiter), []), csv.reader(file, delimiter=delimiter)
+
+
+def _wrong_width(cells: list[str], head: list[str]) -> str:
+    return f"{len(cells)} cells, the header has {len(head)}"

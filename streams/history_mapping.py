@@ -12,7 +12,7 @@ Times are ISO 8601 (UTC when they have no offset) or whole milliseconds since 19
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ _FALSE, _TRUE = frozenset({"false", "0", "no", "n"}), frozenset({"true", "1", "y
 _NOTHING = (None, "")
 # Eight digits are an ISO 8601 date such as 20170131, more are milliseconds.
 _BASIC_DATE = 8
+_ABSENT = -1
 Convert = Callable[[Any], Any]
 
 
@@ -109,7 +110,7 @@ class Rows:
                     break
             if value in _NOTHING:
                 if required:
-                    raise RowError(f"{name} is missing (looked for column {' or '.join(columns)})")
+                    raise _missing(name, columns)
                 made[name] = list(default) if default.__class__ is list else default
                 continue
             try:
@@ -117,6 +118,52 @@ class Rows:
             except (ValueError, TypeError) as error:
                 raise RowError(f"{name} = {value!r}: {error}") from None
         return made
+
+    def place(self, name: str, head: Sequence[str]) -> int | None:
+        """Where the cells of a CSV with this header hold a field as it is; None when they do not."""
+        if not self.is_plain(name):
+            return None
+        places = {column: number for number, column in enumerate(head)}
+        return next((places[column] for column in self.columns(name) if column in places), None)
+
+    def is_plain(self, name: str) -> bool:
+        """True when a field is in the file as it is, neither mapped to other values nor the same for all rows."""
+        return name not in self._mapping.values and name not in self._mapping.constants
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """The columns that hold a field, the first one found is taken."""
+        return next(columns for field_name, columns, *_ in self._fields if field_name == name)
+
+    def of_cells(self, head: Sequence[str]) -> Callable[[Sequence[str]], dict[str, Any]]:
+        """`event` for the cells of a CSV with this header: columns are looked up once, not row by row."""
+        places = {column: number for number, column in enumerate(head)}
+        template = {name: default for name, _, _, default, _ in self._fields}
+        lists = [name for name, default in template.items() if isinstance(default, list)]
+        present: list[tuple[str, int, Convert | None, bool, tuple[str, ...]]] = []
+        for name, columns, convert, _, required in self._fields:
+            place = next((places[column] for column in columns if column in places), _ABSENT)
+            if place != _ABSENT or required:
+                present.append((name, place, None if convert is str else convert, required, columns))
+
+        def event(cells: Sequence[str]) -> dict[str, Any]:
+            made = template.copy()
+            for name in lists:
+                made[name] = list(made[name])
+            for name, place, convert, required, columns in present:
+                value = cells[place] if place != _ABSENT else ""
+                if value == "":
+                    if required:
+                        raise _missing(name, columns)
+                elif convert is None:
+                    made[name] = value
+                else:
+                    try:
+                        made[name] = convert(value)
+                    except (ValueError, TypeError) as error:
+                        raise RowError(f"{name} = {value!r}: {error}") from None
+            return made
+
+        return event
 
     def _field(self, topic: str, name: str, spec: Mapping[str, Any]) -> tuple[str, tuple[str, ...], Convert, Any, bool]:
         values = {**VALUE_ALIASES.get(topic, {}).get(name, {}), **self._mapping.values.get(name, {})}
@@ -129,6 +176,10 @@ class Rows:
         if name == "event_id":
             return name, columns, convert, "", False
         return name, columns, convert, spec.get("default"), "default" not in spec
+
+
+def _missing(name: str, columns: tuple[str, ...]) -> RowError:
+    return RowError(f"{name} is missing (looked for column {' or '.join(columns)})")
 
 
 def _fields(topic: str) -> list[tuple[str, Mapping[str, Any]]]:

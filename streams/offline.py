@@ -6,6 +6,7 @@ and applied by the same `PartitionFold`; so the outputs are the worker's, byte f
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from streams import topics
 from streams.domain import validate
 from streams.domain.account import AccountState
+from streams.domain.events import ControlEvent
 from streams.domain.outputs import Output
 from streams.domain.partition import PartitionState
 from streams.domain.partitioner import partition_of
@@ -49,13 +51,17 @@ class OfflineLog:
 
     def tick(self, time: int) -> None:
         """Ends the history at a time: one tick a partition, as `import --until` writes it."""
-        event = {"kind": "tick", "at": time, "policy_version": None, "policy": None, "switch": None, "on": None}
         for partition in range(self.partitions):
-            self._place(topics.CONTROL, partition, time, event)
+            self._place(topics.CONTROL, partition, time, tick_at(time))
 
     def _place(self, topic: str, partition: int, time: int, event: Mapping[str, Any]) -> None:
-        ends = self._ends[partition]
-        self._lanes[partition][topic].push(LoggedEvent(topic, partition, ends[topic], time, event))
+        ends, lane = self._ends[partition], self._lanes[partition][topic]
+        # An absurd time is passed over with its record; as a running maximum it would hold back all after it.
+        if lane.clock < time < validate.LATEST:
+            lane.clock = time
+        lane.buffer.append(
+            (lane.clock, lane.rank, ends[topic], LoggedEvent(topic, partition, ends[topic], time, event))
+        )
         ends[topic] += 1
 
     def merged(self, partition: int) -> Iterator[LoggedEvent]:
@@ -82,8 +88,9 @@ def fold_offline(
         accounts: dict[str, AccountState] = {}
         fold = PartitionFold(PartitionState(number, policy=policy.text), accounts, policy, load, scorer)
         for item in log.merged(number):
-            if bad(item, policy):
-                fold.skip(item.topic, item.offset, item.timestamp)
+            if bad(item, fold.policy):
+                sane = validate.EARLIEST <= item.timestamp < validate.LATEST
+                fold.skip(item.topic, item.offset, item.timestamp if sane else fold.state.stream_time)
             else:
                 fold.apply(item.topic, item.offset, item.timestamp, item.event)
             applied(fold, item)
@@ -91,11 +98,45 @@ def fold_offline(
 
 
 def bad(item: LoggedEvent, policy: Policy) -> bool:
-    """True when the worker would dead-letter the event."""
-    if item.topic == topics.CONTROL:
-        return False
-    key = item.event["account_id"].encode()
-    return validate.check(item.topic, key, item.event, item.timestamp, policy.time) is not None
+    """True when the worker would dead-letter the event; `policy` is the active one."""
+    key = item.event["account_id"] if item.topic != topics.CONTROL else topics.CONTROL
+    return validate.check(item.topic, key.encode(), item.event, item.timestamp, policy.time) is not None
+
+
+def tick_at(time: int) -> ControlEvent:
+    """The record that lets time pass until `time`."""
+    return {
+        "kind": "tick",
+        "at": time,
+        "policy_version": None,
+        "policy": None,
+        "switch": None,
+        "on": None,
+        "source": "",
+    }
+
+
+def in_time(
+    histories: Mapping[str, Iterable[Mapping[str, Any]]], until: int | None = None
+) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Events of several topics as (time, topic, event) in the order of the merge, each as it is needed.
+
+    Each history must be in time order; then this order, seen by one partition, is that of `OfflineLog.merged`, and
+    nothing has to be kept. `until` puts a tick in its place, which is meant for every partition.
+    """
+
+    def lane(
+        topic: str, history: Iterable[Mapping[str, Any]]
+    ) -> Iterator[tuple[int, int, int, str, Mapping[str, Any]]]:
+        rank = topics.RANKS[topic]
+        for number, event in enumerate(history):
+            yield event["occurred_at"], rank, number, topic, event
+
+    lanes = [lane(topic, history) for topic, history in histories.items()]
+    if until is not None:
+        lanes.append(iter([(until, topics.RANKS[topics.CONTROL], 0, topics.CONTROL, tick_at(until))]))
+    for time, _, _, topic, event in heapq.merge(*lanes) if len(lanes) > 1 else lanes[0]:
+        yield time, topic, event
 
 
 def accounts_of(folds: Iterable[PartitionFold]) -> Iterator[AccountState]:

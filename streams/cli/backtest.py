@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import json
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any, TextIO, cast
+from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from streams import topics
+from streams.backtest import compare, files
+from streams.backtest.fold import Job, Result
+from streams.backtest.history import survey
+from streams.backtest.run import WORTH_A_PROCESS, ProcessDied, fold_all, processes
 from streams.cli.history_options import AccountsOption, ResponsesOption, SentimentOption, TicketsOption, UsageOption
 from streams.cli.policy_file import chosen_policy
-from streams.detection.dormancy import probability_gone
-from streams.domain.outputs import Output
-from streams.domain.time import format_time, parse_time
-from streams.history import read_history
-from streams.offline import LoggedEvent, OfflineLog, accounts_of, fold_offline
-from streams.partition import PartitionFold
-from streams.policy.load import load_policy
-from streams.policy.model import Policy
-from streams.sentiment.vader import VaderScorer
+from streams.cli.refused import Refused
+from streams.domain.time import parse_duration, parse_time
+from streams.domain.validate import EARLIEST, LATEST
+from streams.sentiment.choose import choose_scorer
 from streams.settings import load_settings
-from streams.shell.codec import Codec
-from streams.shell.envelope import headers
 
-_EPISODES = ("account_id", "metric", "kind", "onset_at", "opened_at", "recovered_at", "ended_as")
 _SCORES = ("account_id", "time", "metric", "score")
+_SHOW_PROGRESS = 20_000
+
+
+def _moment(text: str) -> str:
+    if text:
+        try:
+            at = parse_time(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"{text!r} is no ISO 8601 time: {error}") from None
+        if not EARLIEST <= at < LATEST:
+            raise typer.BadParameter(f"{text!r} must lie between 1990 and 2099")
+    return text
+
+
+def _duration(text: str) -> str:
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
 
 
 def backtest(
@@ -43,24 +54,53 @@ def backtest(
     tickets: TicketsOption = None,
     accounts: AccountsOption = None,
     responses: ResponsesOption = None,
-    until: Annotated[str, typer.Option(help="Let time pass until here after the last event (ISO 8601)")] = "",
-    policy: Annotated[Path | None, typer.Option(help="Policy file; BACKONTRACK_POLICY or the shipped one")] = None,
-    episodes: Annotated[Path | None, typer.Option(help="Write the episodes here (CSV; .gz is compressed)")] = None,
-    scores: Annotated[Path | None, typer.Option(help="Write the evidence at each input row here (CSV)")] = None,
+    until: Annotated[
+        str, typer.Option(callback=_moment, help="Let time pass until here after the last event (ISO 8601)")
+    ] = "",
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option(help="Policy file; several are compared. BACKONTRACK_POLICY or the shipped one"),
+    ] = None,
+    episodes: Annotated[
+        Path | None, typer.Option(help="Write the episodes here (CSV; .gz is compressed); one file a policy")
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Write the evidence at each input row here (CSV); one file a policy")
+    ] = None,
     records: Annotated[
         Path | None, typer.Option(help="Write all output records here, encoded as by a worker (JSON Lines)")
     ] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="Partitions of the log; BACKONTRACK_PARTITIONS")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report with charts here: one file, opened offline")] = None,
+    window: Annotated[
+        str, typer.Option(callback=_duration, help="An episode precedes a loss or a complaint by at most this")
+    ] = "90d",
+    tolerance: Annotated[
+        str, typer.Option(callback=_duration, help="Onsets this near are the same episode under two policies")
+    ] = "7d",
+    sentiment_model: Annotated[
+        Path | None, typer.Option(help="Model for raw text; BACKONTRACK_SENTIMENT_MODEL or the lexicon")
+    ] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Partitions of the log; BACKONTRACK_PARTITIONS; else 1 for a short history"),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core when the history is long")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the summary as JSON")] = False,
 ) -> None:
     """Fold history on disk through the worker's core: what would have been found, fired, suppressed and recovered.
+
+    With several policies it also tells where they differ. Losses and complaints in the history give lead times.
+    `--html report.html` draws all of it.
 
     Examples:
         backontrack backtest --usage usage.csv --episodes episodes.csv --scores scores.csv
 
         backontrack backtest --usage usage.jsonl.gz --tickets tickets.jsonl.gz --until 2018-01-31 --json
+
+        backontrack backtest --usage usage.csv --accounts account-events.csv --policy a.yaml --policy b.yaml
     """
-    settings = load_settings(partitions=partitions, policy=policy)
+    settings = load_settings(partitions=partitions, sentiment_model=sentiment_model)
+    choose_scorer(settings.sentiment_model)  # a broken model is refused here, not in a process of its own
     named = {
         topics.USAGE: usage,
         topics.SENTIMENT: sentiment,
@@ -68,168 +108,107 @@ def backtest(
         topics.ACCOUNTS: accounts,
         topics.RESPONSES: responses,
     }
-    if not any(named.values()):
+    given = {topic: path for topic, path in named.items() if path is not None}
+    if not given:
         raise typer.BadParameter("name at least one file of history, for example --usage usage.csv")
-    rules = chosen_policy(settings)
-    log = OfflineLog(settings.partitions)
-    for topic, path in named.items():
+    policies = [chosen_policy(load_settings(policy=path)) for path in policy] if policy else [chosen_policy(settings)]
+    stems = [path.stem for path in policy] if policy else ["policy"]
+    names = compare.names_of([(stem, one.version) for stem, one in zip(stems, policies, strict=True)])
+    for path in (episodes, scores, records, html):
         if path is not None:
-            for event in read_history(path, topic):
-                log.append(topic, event["account_id"], event["occurred_at"], event)
-    end = parse_time(until) if until else None
-    if end is not None:
-        log.tick(end)
-    with ExitStack() as stack:
-        report = Report(
-            rules,
-            stack.enter_context(_csv(scores, _SCORES)),
-            stack.enter_context(_csv(episodes, _EPISODES)),
-            stack.enter_context(_writer(records)),
-            Codec(settings),
-            settings.app_id,
+            files.writable(path)
+    found = survey(given, settings.partitions)
+    if found.rows < WORTH_A_PROCESS and records is None and "partitions" not in settings.model_fields_set:
+        # What a partition learns of feeds and silences must not hang on how the names of few accounts are spread.
+        found = survey(given, 1)
+    with TemporaryDirectory(prefix="backtest-") as directory:
+        job = Job(
+            found,
+            found.partitions,
+            tuple(policies),
+            parse_time(until) if until else None,
+            Path(directory),
+            scores=scores is not None,
+            records=records is not None,
+            settings=settings,
         )
-        progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-        task = progress.add_task("folding", total=settings.partitions)
-        folds = []
-        for fold, outputs in fold_offline(log, rules, load_policy_text, VaderScorer(), report.applied):
-            report.decided(outputs)
-            folds.append(fold)
-            progress.advance(task)
-        if end is not None:
-            report.dormancy(folds, end)
-    report.show(as_json=json_output)
-
-
-def load_policy_text(text: str) -> Policy:
-    """Parses the text of a policy record."""
-    return load_policy(text, "policy record")
-
-
-class Report:
-    """Collects what the fold says and writes it out."""
-
-    def __init__(
-        self,
-        policy: Policy,
-        scores: Any | None,
-        episodes: Any | None,
-        records: TextIO | None,
-        codec: Codec,
-        app_id: str,
-    ) -> None:
-        self._policy, self._scores, self._episodes, self._records = policy, scores, episodes, records
-        self._codec, self._app_id = codec, app_id
-        self.events: Counter[str] = Counter()
-        self.opened: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
-        self.suppressed: Counter[str] = Counter()
-
-    def applied(self, fold: PartitionFold, item: LoggedEvent) -> None:
-        """Called after each event: the evidence at that moment."""
-        self.events[item.topic] += 1
-        if self._scores is None:
-            return
-        if item.topic == topics.USAGE:
-            account = fold.accounts.get(item.event["account_id"])
-            signal = account.signals.metrics.get(item.event["metric"]) if account else None
-            row = (item.event["metric"], f"{signal.evidence if signal else 0.0:.6f}")
-        elif item.topic == topics.SENTIMENT:
-            account = fold.accounts.get(item.event["account_id"])
-            said = account.signals.utterances[-1].score if account and account.signals.utterances else 0.0
-            row = ("sentiment", f"{said:.6f}")
-        else:
-            return
-        self._scores.writerow((item.event["account_id"], format_time(item.event["occurred_at"]), *row))
-
-    def decided(self, outputs: list[Output]) -> None:
-        """Called with all outputs of a partition, in order."""
-        rows: dict[str, list[str]] = {}
-        for output in outputs:
-            record = output.record
-            if self._records is not None:
-                self._records.write(self._encoded(output))
-            if output.topic == topics.SUPPRESSED:
-                self.suppressed[record["reason"]] += 1
-            elif output.topic == topics.OUTCOMES:
-                self.outcomes[record["outcome"]] += 1
-                _ended(rows[output.id], record)
-            elif record["state"] in {"opened", "held_out"} and output.id not in rows:
-                cause = record["cause"]
-                self.opened[cause["kind"]] += 1
-                at = (format_time(record["onset_at"]), format_time(record["opened_at"]))
-                rows[output.id] = [record["account_id"], cause["subject"], cause["kind"], *at, "", "open"]
-        if self._episodes is not None:
-            self._episodes.writerows(rows.values())
-
-    def dormancy(self, folds: list[PartitionFold], until: int) -> None:
-        """One row an account: the probability that it is gone."""
-        if self._scores is not None:
-            for account in accounts_of(folds):
-                gone = probability_gone(account, until)
-                self._scores.writerow((account.account_id, format_time(until), "dormancy", f"{gone:.6f}"))
-
-    def _encoded(self, output: Output) -> str:
-        value = self._codec.encode(output.topic, output.record)
-        return (
-            json.dumps(
-                {
-                    "topic": output.topic,
-                    "ce_id": headers(output, self._app_id)["ce_id"].decode(),
-                    "key": output.account_id,
-                    "value": value.hex(),
-                },
-            )
-            + "\n"
-        )
-
-    def show(self, *, as_json: bool) -> None:
-        """Prints the summary."""
-        parts = {
-            "events": self.events,
-            "interventions": self.opened,
-            "outcomes": self.outcomes,
-            "suppressed": self.suppressed,
-        }
-        if as_json:
-            typer.echo(json.dumps({"policy": self._policy.version, **parts}))
-            return
-        table = Table("", "what", "count", title=f"policy {self._policy.version}")
-        for name, counter in parts.items():
-            for what, count in counter.most_common():
-                table.add_row(name, what, f"{count:,}")
-        Console().print(table)
-
-
-def _ended(row: list[str], record: dict[str, Any]) -> None:
-    """Puts an outcome into an episode's row; the last one holds."""
-    outcome = record["outcome"]
-    if outcome == "back_on_track" or (outcome == "confirmed" and not row[5]):
-        row[5:] = [format_time(record["recovered_at"]), "recovered"]
-    elif outcome == "relapsed":
-        row[5:] = ["", "open"]
-    elif outcome == "new_normal":
-        row[5:] = ["", "new_normal"]
+        with _progress(found.rows) as advance:
+            try:
+                result = fold_all(job, processes(found, len(policies), jobs), advance)
+            except ProcessDied as error:
+                raise Refused(str(error)) from None
+        _write(job, result, stems, episodes, scores, records)
+    _tell(
+        result,
+        list(zip(names, (one.version for one in policies), strict=True)),
+        parse_duration(window),
+        parse_duration(tolerance),
+        usage,
+        html,
+        as_json=json_output,
+    )
 
 
 @contextmanager
-def _writer(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
+def _progress(rows: int) -> Iterator[Callable[[int], None]]:
+    """A bar of the events that are folded, when somebody looks and it takes a while."""
+    if rows < _SHOW_PROGRESS or not sys.stderr.isatty():
+        yield lambda _events: None
         return
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw as packed,
-        io.TextIOWrapper(cast("IO[bytes]", packed), encoding="utf-8", newline="") as file,
-    ):
-        yield file
+    from rich.console import Console  # noqa: PLC0415  small histories do without
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("folding"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("folding", total=rows)
+        yield lambda events: bar.advance(task, events)
 
 
-@contextmanager
-def _csv(path: Path | None, head: tuple[str, ...]) -> Iterator[Any | None]:
-    with _writer(path) as file:
-        if file is None:
-            yield None
-            return
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(head)
-        yield writer
+def _write(
+    job: Job, result: Result, stems: Sequence[str], episodes: Path | None, scores: Path | None, records: Path | None
+) -> None:
+    """The files that were asked for, of each policy."""
+    several = len(stems) > 1
+    names = compare.names_of([(stem, "") for stem in stems]) if several else ["policy"]
+    for place, name in enumerate(names):
+        for what, path, head in (("scores", scores, _SCORES), ("records", records, ())):
+            if path is not None:
+                parts = [job.part(what, place, number) for number in range(job.partitions)]
+                files.put_together(files.of_policy(path, name, several=several), parts, head)
+        if episodes is not None:
+            files.write_episodes(files.of_policy(episodes, name, several=several), result.policies[place].episodes)
+
+
+def _tell(
+    result: Result,
+    names: Sequence[tuple[str, str]],
+    window: int,
+    tolerance: int,
+    usage: Path | None,
+    html: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The summary, and the report."""
+    made = compare.figures(result, names, window)
+    first = made[0].result.episodes
+    found = [compare.differences(first, other.result.episodes, tolerance) for other in made[1:]]
+    from streams.backtest import summary  # noqa: PLC0415  Rich is only needed at the end
+
+    if html is not None:
+        from streams.backtest.report import write_report  # noqa: PLC0415  only when it is asked for
+
+        write_report(html, result, made, found, window, tolerance, usage)
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(made, found, window, tolerance)))
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    for table in summary.tables(made, found, window):
+        Console().print(table)

@@ -2,14 +2,17 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.history import BadRow, HistoryFile, read_history
-from streams.history_mapping import HistoryError, load_mapping
-from streams.topics import ACCOUNTS, SENTIMENT, TICKETS, USAGE
+from streams.history_mapping import HistoryError, RowError, Rows, load_mapping
+from streams.topics import ACCOUNTS, RESPONSES, SENTIMENT, TICKETS, USAGE
 
 USAGE_CSV = """account_id,time,metric,value
 b,2026-01-05T09:00:00Z,logins,3
@@ -221,3 +224,35 @@ def test_a_mapping_that_is_no_text_is_refused_with_its_name(tmp_path: Path) -> N
     path.write_bytes(b"usage-events: \xff")
     with pytest.raises(HistoryError, match=r"mapping\.yaml"):
         load_mapping(path)
+
+
+_CELLS = st.sampled_from(
+    ["", "a", "5", "2026-01-01T00:00:00Z", "opened", "churned", "email", "a;b", "true", "1e3", "x,y"]
+)
+
+
+@given(
+    st.sampled_from([USAGE, SENTIMENT, TICKETS, ACCOUNTS, RESPONSES]),
+    st.lists(st.tuples(st.sampled_from(["account_id", "account", "time", "metric", "value", "text", "change", "goals",
+                                        "ticket_id", "channel", "event_id", "other"]), _CELLS)),
+)  # fmt: skip
+def test_cells_become_the_event_that_the_row_would_become(topic: str, row: list[tuple[str, str]]) -> None:
+    """Looking columns up once changes nothing, neither the event nor what is said of a bad row."""
+    rows, head, cells = Rows(topic), [name for name, _ in row], [cell for _, cell in row]
+
+    def outcome(make: Callable[[], dict[str, Any]]) -> dict[str, Any] | str:
+        try:
+            return make()
+        except RowError as error:
+            return str(error)
+
+    expected = outcome(lambda: rows.event(dict(zip(head, cells, strict=True))))
+    assert outcome(lambda: rows.of_cells(head)(cells)) == expected
+
+
+def test_lists_of_two_events_are_two_lists() -> None:
+    """A default is never shared."""
+    make = Rows(ACCOUNTS).of_cells(["account_id", "time", "change"])
+    one, other = (make(["a", "2026-01-01", "created"]) for _ in range(2))
+    assert one["goals"] == other["goals"] == []
+    assert one["goals"] is not other["goals"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams import topics
 from streams.domain.partition import PartitionState
 from streams.domain.partitioner import partition_of
 from streams.domain.time import DAY, HOUR
-from streams.offline import LoggedEvent, OfflineLog, accounts_of, bad, fold_offline
+from streams.domain.validate import EARLIEST, LATEST
+from streams.offline import LoggedEvent, OfflineLog, accounts_of, bad, fold_offline, in_time, tick_at
 from streams.partition import PartitionFold
 from streams.policy.load import default_policy, load_policy
 from streams.policy.model import Policy
@@ -127,6 +132,69 @@ def test_event_may_be_ahead_of_its_record_by_what_the_policy_allows() -> None:
     item = LoggedEvent(topics.USAGE, 0, 0, START, usage("e", START + POLICY.time.max_future))
     assert not bad(item, POLICY)
     assert bad(LoggedEvent(topics.USAGE, 0, 0, START - 1, item.event), POLICY)
+
+
+def test_absurd_record_time_moves_nothing() -> None:
+    """As in the worker: its record is passed over, and those behind it keep their own times."""
+    made = OfflineLog(1)
+    for time, name in ((START, "e0"), (LATEST, "e1"), (EARLIEST - 1, "e2"), (START + HOUR, "e3")):
+        made.append(topics.USAGE, "a", time, usage(name, min(time, START)))
+    [(fold, _)] = fold_offline(made, POLICY, load)
+    assert fold.tallies == {(topics.USAGE, "applied"): 2, (topics.USAGE, "dead_lettered"): 2}
+    assert (fold.state.stream_time, fold.state.applied) == (START + HOUR, {topics.USAGE: 3})
+
+
+def test_tick_at_an_absurd_time_is_passed_over() -> None:
+    """It would end time for the partition."""
+    made = logged(usage("e"))
+    made.tick(LATEST)
+    [(fold, _)] = fold_offline(made, POLICY, load)
+    assert fold.tallies[topics.CONTROL, "dead_lettered"] == 1
+    assert fold.state.stream_time == START
+
+
+def test_limits_are_those_of_the_active_policy() -> None:
+    """A policy in the log rules the events behind it."""
+    strict = POLICY.text.replace("max_future: 1d", "max_future: 1m")
+    assert strict != POLICY.text
+    made = OfflineLog(1)
+    ahead = [usage(f"e{n}", START + n * HOUR + HOUR) for n in range(2)]
+    made.append(topics.USAGE, "a", START, ahead[0])
+    made._place(topics.CONTROL, 0, START + 1, {**tick_at(START + 1), "kind": "policy", "policy": strict})
+    made.append(topics.USAGE, "a", START + HOUR, ahead[1])
+    [(fold, _)] = fold_offline(made, POLICY, load)
+    assert fold.tallies[topics.USAGE, "applied"] == 1
+    assert fold.tallies[topics.USAGE, "dead_lettered"] == 1
+
+
+_TIMES = st.lists(
+    st.tuples(st.sampled_from([topics.USAGE, topics.ACCOUNTS]), st.sampled_from("abcd"), st.integers(0, 5))
+)
+
+
+@given(_TIMES, st.none() | st.integers(0, 6))
+def test_events_as_they_are_read_come_in_the_order_of_the_log(
+    wanted: list[tuple[str, str, int]], until: int | None
+) -> None:
+    """For each partition, with the tick in its place, without the whole history in memory."""
+    wanted.sort(key=itemgetter(2))
+    offline = OfflineLog(3)
+    histories: dict[str, list[dict[str, Any]]] = {topics.USAGE: [], topics.ACCOUNTS: []}
+    for number, (topic, account, at) in enumerate(wanted):
+        event = (usage if topic == topics.USAGE else created)(f"e{number}", START + at, account)
+        histories[topic].append(event)
+        offline.append(topic, account, START + at, event)
+    end = None if until is None else START + until
+    if end is not None:
+        offline.tick(end)
+    streamed = list(in_time(histories, end))
+    for partition in range(3):
+        seen = [
+            (time, topic, event)
+            for time, topic, event in streamed
+            if topic == topics.CONTROL or partition_of(event["account_id"].encode(), 3) == partition
+        ]
+        assert seen == [(item.timestamp, item.topic, item.event) for item in offline.merged(partition)]
 
 
 def test_caller_sees_every_event_after_it_was_applied() -> None:
