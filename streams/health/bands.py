@@ -9,9 +9,9 @@ ORDER = ("critical", "at_risk", "watch", "healthy")
 """From worst to best."""
 
 
-def floor(band: str, bands: Bands) -> float:
-    """Lower end of a band, 0..100."""
-    return {"critical": 0.0, "at_risk": bands.at_risk, "watch": bands.watch, "healthy": bands.healthy}[band]
+def floors(bands: Bands) -> tuple[float, float, float, float]:
+    """Lower ends of the bands, 0..100, in the order of `ORDER`."""
+    return 0.0, bands.at_risk, bands.watch, bands.healthy
 
 
 def band(score: float | None, current: str, bands: Bands) -> str:
@@ -24,8 +24,18 @@ def band(score: float | None, current: str, bands: Bands) -> str:
         margin = 0.0
     else:
         index = ORDER.index(current)
-    while index + 1 < len(ORDER) and score >= floor(ORDER[index + 1], bands) + margin:
+    low = floors(bands)
+    while index + 1 < len(ORDER) and score >= low[index + 1] + margin:
         index += 1
-    while index > 0 and score < floor(ORDER[index], bands) - margin:
+    while index > 0 and score < low[index] - margin:
         index -= 1
     return ORDER[index]
+
+
+def not_better(band: str, current: str) -> str:
+    """The band, but not one that is better than the present one; out of the unknown, `watch` at best.
+
+    For when evidence is missing: its absence must not look like an improvement.
+    """
+    best = "watch" if current == UNKNOWN else current
+    return band if band == UNKNOWN or ORDER.index(band) <= ORDER.index(best) else best

@@ -20,12 +20,16 @@ Weighed = dict[str, tuple[float, float, DimensionState]]
 
 def shares(dimensions: dict[str, DimensionState]) -> Weighed:
     """The known dimensions with their shares in the score: weight times confidence, scaled to sum to 1."""
-    total = sum(d.weight * d.confidence for d in dimensions.values() if d.score is not None)
+    known: Weighed = {}
+    total = 0.0
+    for name, d in dimensions.items():
+        if d.score is not None:
+            heavy = d.weight * d.confidence
+            total += heavy
+            known[name] = heavy, d.score, d
     if total <= 0:
         return {}
-    return {
-        name: (d.weight * d.confidence / total, d.score, d) for name, d in dimensions.items() if d.score is not None
-    }
+    return {name: (heavy / total, value, d) for name, (heavy, value, d) in known.items()}
 
 
 def between(old: Weighed, new: Weighed, score: float, at: int) -> list[Contribution]:
@@ -56,6 +60,9 @@ def _parts(dimension: DimensionState) -> list[tuple[str, float, float, str | Non
 
 def _within(name: str, weight: float, before: DimensionState, after: DimensionState, at: int) -> list[Contribution]:
     """Addends of `weight` times the change of one dimension's score, by part."""
+    if len(before.parts) == len(after.parts) == 1 and before.parts.keys() == after.parts.keys():
+        ((key, part),) = after.parts.items()
+        return [Contribution(name, key, weight * (part.score - before.parts[key].score), part.event_id, at)]
     base = before.score or 0.0
     old = {key: (share, value) for key, share, value, _ in _parts(before)}
     found: list[Contribution] = []
@@ -77,25 +84,39 @@ def close_gap(found: list[Contribution], change: float, at: int) -> None:
     """Makes the addends sum to `change` in spite of rounding, which goes to the largest."""
     gap = change - sum(c.points for c in found)
     if not found:
-        if gap:
+        if abs(gap) > _NOTHING:
             found.append(Contribution("", "rounding", gap, None, at))
         return
-    max(found, key=lambda c: abs(c.points)).points += gap
+    largest = found[0] if len(found) == 1 else max(found, key=lambda c: abs(c.points))
+    largest.points += gap
+
+
+def add(found: list[Contribution], change: list[Contribution], most: int) -> None:
+    """Adds the addends of a change to `found`, in place: at most `most` of them stay, and the sum is the same.
+
+    Those of the same dimension, signal and event become one; of too many the oldest are folded into one.
+    """
+    for c in change:
+        dimension, name, event_id, points = c.dimension, c.name, c.event_id, c.points
+        for index in range(len(found) - 1, -1, -1):
+            same = found[index]
+            if same.name == name and same.dimension == dimension and (same.event_id == event_id or name == EARLIER):
+                points += same.points
+                del found[index]
+                break
+        found.append(Contribution(dimension, name, points, event_id, c.at))
+    if len(found) > most:
+        # The earlier addend stays first: it holds the oldest ones.
+        found.sort(key=lambda c: (c.name != EARLIER, c.at))
+        cut = len(found) - most + 1
+        points = sum(c.points for c in found[:cut])
+        found[:cut] = [Contribution("", EARLIER, points, None, found[cut - 1].at)]
 
 
 def folded(found: list[Contribution], most: int) -> list[Contribution]:
-    """At most `most` addends with the same sum: same dimension, signal and event are added up, the oldest folded."""
-    merged: dict[tuple[str, str, str | None], Contribution] = {}
-    for c in found:
-        key = (c.dimension, c.name, c.event_id if c.name != EARLIER else None)
-        same = merged.pop(key, None)
-        points = c.points + (same.points if same else 0.0)
-        merged[key] = Contribution(c.dimension, c.name, points, c.event_id, c.at)
-    result = list(merged.values())
-    if len(result) <= most:
-        return result
-    # The earlier addend stays first: it holds the oldest ones.
-    result.sort(key=lambda c: (c.name != EARLIER, c.at))
-    cut = len(result) - most + 1
-    points = sum(c.points for c in result[:cut])
-    return [Contribution("", EARLIER, points, None, result[cut - 1].at), *result[cut:]]
+    """At most `most` addends with the same sum, as `add` makes them."""
+    if len(found) <= most and len({(c.dimension, c.name, c.event_id) for c in found}) == len(found):
+        return found
+    result: list[Contribution] = []
+    add(result, found, most)
+    return result

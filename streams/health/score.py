@@ -2,7 +2,8 @@
 
 The score is the mean of the known dimensions, weighted by segment and stage and by how well each is known. Unknown
 dimensions are left out and take their weight from the confidence: below `health.min_confidence` the score is unknown,
-so an account of which little is known never looks green.
+so an account of which little is known never looks green. While a silent feed withholds what it would tell of an
+account, the band may fall and not rise. The arithmetic with an example: `docs/health.md`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from streams.domain.outputs import Origin
 from streams.domain.partition import PartitionState
 from streams.domain.time import WEEK
 from streams.health import bands, contributions, dimensions
+from streams.health.voice import models_of
 from streams.policy.model import Policy
 from streams.policy.signals import DIMENSIONS, metric_policy
 
@@ -23,6 +25,8 @@ POLICY = "policy"
 """Name of what a change of the policy did to the score."""
 SCORE = "score"
 """Name of the score among the dimensions, where either may be meant."""
+FADE = "fade"
+"""Name of the timer at which health is looked at because nothing else would."""
 _TREND_WEEKS = 2.0
 _SAME = 1e-9
 
@@ -41,26 +45,33 @@ def refresh(account: AccountState, partition: PartitionState, now: int, policy: 
     health = account.health
     weights = policy.health.weights_for(account.profile.segment, account.profile.stage)
     parts = dimensions.parts(account, partition, now, policy)
-    fresh: dict[str, DimensionState] = {name: _dimension(weights[name], parts[name]) for name in DIMENSIONS}
+    known = {name: _known(weights[name], found) for name, found in parts.items() if found}
+    if FADE not in account.timers:
+        _watch_fading(account, known, now)
     same_rules = health.policy_version == policy.version
-    if same_rules and health.as_of and _same(health.dimensions, fresh):
+    if same_rules and health.as_of and _same(health.dimensions, known, weights):
         return False
-    confidence = sum(d.weight * d.confidence for d in fresh.values())
-    new = contributions.shares(fresh)
-    score = sum(share * value for share, value, _ in new.values()) if new else None
-    if score is not None:
-        score = min(100.0, max(0.0, score))
-    if confidence < policy.health.min_confidence:
-        score = None
+    fresh: dict[str, DimensionState] = {
+        name: known.get(name) or _unknown(health.dimensions.get(name), weights[name]) for name in DIMENSIONS
+    }
+    confidence = sum([d.weight * d.confidence for d in known.values()], 0.0)
+    new = contributions.shares(known)
+    score: float | None = None
+    if new and confidence > policy.health.min_confidence:
+        score = min(100.0, max(0.0, sum([share * value for share, value, _ in new.values()])))
     change: list[Contribution] = []
     if health.score is not None and score is not None:
         change = _explain(health, fresh, new, score, policy, why, same_rules=same_rules)
     _move_trend(health, score, now)
-    _note_above(health, score, fresh, now, policy)
+    held = dimensions.withheld(parts, account, partition, now, policy)
+    _note_above(health, None if held else score, fresh, now, policy)
     band = bands.band(score, health.band, policy.health.bands)
+    if held:
+        band = bands.not_better(band, health.band)
     most = policy.health.max_contributions
     health.last_change = change
-    since = contributions.folded([*health.since_band_change, *change], most)
+    since = health.since_band_change
+    contributions.add(since, change, most)
     if band != health.band:
         health.crossing = since
         health.band, health.band_since, health.band_score = band, now, score
@@ -70,6 +81,17 @@ def refresh(account: AccountState, partition: PartitionState, now: int, policy: 
     health.as_of, health.policy_version = now, policy.version
     health.origin_topic, health.origin_partition, health.origin_offset = why.origin
     return True
+
+
+def _watch_fading(account: AccountState, known: dict[str, DimensionState], now: int) -> None:
+    """Sets a timer where no other one will look soon: evidence that grows old must lose confidence by itself."""
+    soon = account.timers.get("signals")
+    if (soon is None or soon > now + WEEK) and account.profile.churned_at is None:
+        for dimension in known.values():
+            for name in dimension.parts:
+                if name != dimensions.CANCEL_INTENT:  # stands until it is withdrawn
+                    account.schedule(FADE, now + WEEK, now)
+                    return
 
 
 def reasons(health: HealthState, policy: Policy) -> list[Contribution]:
@@ -102,6 +124,7 @@ def row(account: AccountState, policy: Policy) -> dict[str, Any]:
         "covered": profile.known,
         "segment": profile.segment,
         "stage": profile.stage,
+        "sentiment_scored_by": models_of(account.signals.utterances),
         "policy_version": health.policy_version or policy.version,
         "origin": Origin(health.origin_topic, health.origin_partition, health.origin_offset).record(),
     }
@@ -112,28 +135,47 @@ def record(c: Contribution) -> dict[str, Any]:
     return {"dimension": c.dimension, "name": c.name, "points": c.points, "event_id": c.event_id, "at": c.at}
 
 
-def _dimension(weight: float, parts: dict[str, Part]) -> DimensionState:
-    if not parts:
-        return DimensionState(weight=weight)
-    total = score = confidence = 0.0
+def _known(weight: float, parts: dict[str, Part]) -> DimensionState:
+    """A dimension of which there is at least one part: mean score, and how sure all parts together make.
+
+    Parts are taken as independent pieces of evidence: with confidences c it is known by 1 - prod(1 - c). So one more
+    part never makes it less known, and one that grows old never makes it better known.
+    """
+    total = score = 0.0
+    doubt = 1.0
     newest = 0
     for part in parts.values():
-        total += part.weight
-        score += part.weight * part.score
-        confidence += part.weight * part.confidence
+        own = part.weight
+        total += own
+        score += own * part.score
+        doubt *= 1.0 - part.confidence
         newest = max(newest, part.at)
-    return DimensionState(score / total, confidence / total, weight, newest, parts)
+    return DimensionState(score / total, 1.0 - doubt, weight, newest, parts)
 
 
-def _same(old: dict[str, DimensionState], new: dict[str, DimensionState]) -> bool:
-    """True when nothing that anybody sees has changed."""
-    for name, after in new.items():
+def _unknown(old: DimensionState | None, weight: float) -> DimensionState:
+    """A dimension of which nothing is known; the old one when it is just that."""
+    return old if old is not None and old.score is None and old.weight == weight else DimensionState(weight=weight)
+
+
+def _same(old: dict[str, DimensionState], known: dict[str, DimensionState], weights: dict[str, float]) -> bool:
+    """True when nothing that anybody sees has changed: weights, which dimensions are known, scores, confidences."""
+    for name, weight in weights.items():
         before = old.get(name)
-        if before is None or (before.score is None) != (after.score is None) or before.weight != after.weight:
+        if before is None or before.weight != weight:
             return False
-        if abs((before.score or 0.0) - (after.score or 0.0)) > _SAME:
-            return False
-        if abs(before.confidence - after.confidence) > _SAME:
+        after, was = known.get(name), before.score
+        if after is None:
+            if was is not None:
+                return False
+            continue
+        value = after.score
+        if (
+            was is None
+            or value is None
+            or abs(was - value) > _SAME
+            or abs(before.confidence - after.confidence) > _SAME
+        ):
             return False
     return True
 
@@ -170,8 +212,6 @@ def _explain(
             c.event_id = None  # no new event: it was time that passed, or the policy
             if not same_rules and known.at == after.at:
                 c.name = POLICY
-        elif why.event_id is None:
-            c.event_id = None
         found.append(c)
     contributions.close_gap(found, score - before, why.at)
     return contributions.folded(found, policy.health.max_contributions)
@@ -189,7 +229,7 @@ def _ruled(dimension: DimensionState, weight: float, policy: Policy) -> Dimensio
         )
         for name, part in dimension.parts.items()
     }
-    return _dimension(weight, parts)
+    return _known(weight, parts) if parts else DimensionState(weight=weight)
 
 
 def recovery_bound(name: str, policy: Policy) -> float:
@@ -202,11 +242,17 @@ def _note_above(
     health: HealthState, score: float | None, fresh: dict[str, DimensionState], now: int, policy: Policy
 ) -> None:
     """Notes since when each is above its bound; what is unknown is not."""
-    for name, value in ((SCORE, score), *((key, d.score) for key, d in fresh.items())):
-        if value is None or value < recovery_bound(name, policy):
-            health.above.pop(name, None)
+    above = health.above
+    if score is None or score < recovery_bound(SCORE, policy):
+        above.pop(SCORE, None)
+    else:
+        above.setdefault(SCORE, now)
+    bound = policy.health.bands.watch + policy.health.bands.hysteresis
+    for name, dimension in fresh.items():
+        if dimension.score is None or dimension.score < bound:
+            above.pop(name, None)
         else:
-            health.above.setdefault(name, now)
+            above.setdefault(name, now)
 
 
 def _move_trend(health: HealthState, score: float | None, now: int) -> None:
