@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from streams.domain.episode import Episode
+from streams.domain.signal import Utterance
 from streams.domain.time import SECOND
 from streams.health.interaction import shift
+from streams.health.voice import models_of
 from streams.interventions.turn import Turn, cause_record
 from streams.outcomes.grading import grade
 
@@ -42,6 +44,7 @@ def outcome_record(turn: Turn, episode: Episode, outcome: str, reason: str) -> d
         "relapses": episode.relapses,
         "without_approval": episode.approval_asked_at is None,
         "sentiment_shift": _sentiment_shift(turn, episode),
+        "sentiment_scored_by": models_of(_since_onset(turn, episode)),
         "value": turn.account.profile.value,
         "policy_version": turn.policy.version,
         "origin": turn.origin.record(),
@@ -55,5 +58,9 @@ def _seconds(start: int, end: int | None) -> float | None:
 
 def _sentiment_shift(turn: Turn, episode: Episode) -> float | None:
     """How the customer's words moved since the onset; None with too few of them."""
-    scores = [said.score for said in turn.account.signals.utterances if said.at >= episode.onset_at]
+    scores = [said.score for said in _since_onset(turn, episode)]
     return shift(scores, turn.policy.detection.frustration.min_utterances)
+
+
+def _since_onset(turn: Turn, episode: Episode) -> list[Utterance]:
+    return [said for said in turn.account.signals.utterances if said.at >= episode.onset_at]
