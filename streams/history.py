@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -195,7 +196,7 @@ class HistoryFile:
         try:
             with self._open() as file:
                 yield file
-        except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
             raise HistoryError(f"{self.path}: cannot be read: {error}") from error
 
     def _is_csv(self) -> bool:
@@ -214,20 +215,6 @@ class HistoryFile:
             raw.seek(0)
             data: Any = gzip.GzipFile(fileobj=raw) if packed else raw
             yield io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
-
-
-def read_history(path: Path, topic: str, mapping: TopicMapping | None = None) -> Iterator[dict[str, Any]]:
-    """Events of a file, complete with the schema's defaults, in time order.
-
-    Raises HistoryError at the first row that is none, naming `file:line`.
-    """
-    events = []
-    for row in HistoryFile(path, topic, mapping).rows():
-        if isinstance(row, BadRow):
-            raise HistoryError(f"{path}:{row.line}: {row.reason}")
-        events.append(row.event)
-    events.sort(key=itemgetter("occurred_at"))
-    return iter(events)
 
 
 def _json_rows(file: TextIO) -> Iterator[tuple[int, str, Mapping[str, Any] | None, str]]:

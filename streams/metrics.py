@@ -306,7 +306,7 @@ class StateCollector(Collector):
     policy = _gauge("policy_info", "partitions", {"version": OPEN},
         "Partitions on which a version of the policy is active.")
     sentiment_model = _gauge("sentiment_model_info", "partitions", {"model": OPEN},
-        "Partitions whose newest raw text was scored by the model. Several models: workers differ, or it was changed.")
+        "Partitions by the model of their newest raw text (`none` before any). Several: it changed, or workers differ.")
     # fmt: on
 
     def __init__(self, registry: CollectorRegistry, snapshot: Callable[[], Snapshot]) -> None:

@@ -1,128 +1,98 @@
-"""The same core over history that lies on disk, without Kafka: what a worker would have decided, record for record.
+"""The same core over history that lies on disk, without Kafka: what a worker decides on the log that `import` writes.
 
-History is put on partitions, offsets and record times exactly as `import` would put it, merged as the worker merges it
-and applied by the same `PartitionFold`; so the outputs are the worker's, byte for byte once they are encoded.
+`import` writes each event at its own time, so history in the order of the worker's merge is the log: each event takes
+the next offset of its topic and partition, what a worker would dead-letter is passed over, and a tick may end it. Hence
+the outputs are the worker's, byte for byte once they are encoded.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from streams import topics
 from streams.domain import validate
-from streams.domain.account import AccountState
 from streams.domain.events import ControlEvent
-from streams.domain.outputs import Output
 from streams.domain.partition import PartitionState
-from streams.domain.partitioner import partition_of
-from streams.merge import Lane, merge
 from streams.partition import PartitionFold
+from streams.policy.load import load_policy
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 
-
-@dataclass(slots=True, frozen=True)
-class LoggedEvent:
-    """An event at its place in the log that `import` would write. `timestamp` is the record time in ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    event: Mapping[str, Any]
+_BATCH = 1_000
+Histories = Mapping[str, Iterable[Mapping[str, Any]]]
+"""Events by topic, each history in time order."""
 
 
-class OfflineLog:
-    """History by partition and topic, in memory."""
+class OfflinePartition:
+    """One partition, folded from its first record on under `policy`, until a record of the log activates another."""
 
-    def __init__(self, partitions: int) -> None:
-        self.partitions = partitions
-        self._lanes = [
-            {name: Lane[LoggedEvent](rank) for name, rank in topics.RANKS.items()} for _ in range(partitions)
-        ]
-        self._ends = [dict.fromkeys(topics.RANKS, 0) for _ in range(partitions)]
+    def __init__(self, number: int, policy: Policy, scorer: Scorer | None = None) -> None:
+        self.fold = PartitionFold(PartitionState(number, policy=policy.text), {}, policy, _load, scorer)
+        self.ends = dict.fromkeys(topics.RANKS, 0)
+        """The next offset of each topic."""
 
-    def append(self, topic: str, key: str, time: int, event: Mapping[str, Any]) -> None:
-        """Appends an event where a producer would put its record."""
-        self._place(topic, partition_of(key.encode(), self.partitions), time, event)
+    def apply(self, topic: str, time: int, event: Mapping[str, Any]) -> bool:
+        """Applies the next record of a topic; `time` is its record time in ms.
 
-    def tick(self, time: int) -> None:
-        """Ends the history at a time: one tick a partition, as `import --until` writes it."""
-        for partition in range(self.partitions):
-            self._place(topics.CONTROL, partition, time, tick_at(time))
-
-    def _place(self, topic: str, partition: int, time: int, event: Mapping[str, Any]) -> None:
-        ends, lane = self._ends[partition], self._lanes[partition][topic]
-        # An absurd time is passed over with its record; as a running maximum it would hold back all after it.
-        if lane.clock < time < validate.LATEST:
-            lane.clock = time
-        lane.buffer.append(
-            (lane.clock, lane.rank, ends[topic], LoggedEvent(topic, partition, ends[topic], time, event))
-        )
-        ends[topic] += 1
-
-    def merged(self, partition: int) -> Iterator[LoggedEvent]:
-        """The partition's records in the order of the worker; each record is handed out once."""
-        lanes = list(self._lanes[partition].values())
-        for lane in lanes:
-            lane.more = False
-        while slice_ := merge(lanes, 10_000):
-            yield from slice_
+        What the worker would dead-letter is passed over and tallied, as there, and False is returned.
+        """
+        offset = self.ends[topic]
+        self.ends[topic] = offset + 1
+        key = event["account_id"] if topic != topics.CONTROL else topics.CONTROL
+        if validate.check(topic, key.encode(), event, time, self.fold.policy.time) is None:
+            self.fold.apply(topic, offset, time, event)
+            return True
+        sane = validate.EARLIEST <= time < validate.LATEST
+        self.fold.skip(topic, offset, time if sane else self.fold.state.stream_time)
+        return False
 
 
-def fold_offline(
-    log: OfflineLog,
-    policy: Policy,
-    load: Callable[[str], Policy],
-    scorer: Scorer | None = None,
-    applied: Callable[[PartitionFold, LoggedEvent], None] = lambda _fold, _event: None,
-) -> Iterator[tuple[PartitionFold, list[Output]]]:
-    """Folds each partition to its end; yields its fold and all its outputs, in order.
+class Applies(Protocol):
+    """A partition, or several folds of the same one."""
 
-    `applied` is called after each event. What the worker would dead-letter is passed over and tallied, as there.
+    def apply(self, topic: str, time: int, event: Mapping[str, Any]) -> object:
+        """Applies the next record of a topic; `time` is its record time in ms."""
+
+
+def fold_history(
+    histories: Histories,
+    partitions: Collection[Applies],
+    partition_of: Callable[[str], Applies | None],
+    until: int | None = None,
+    advance: Callable[[int], None] = lambda _events: None,
+) -> None:
+    """Folds histories to their end, event by event as they are read.
+
+    Args:
+        histories: What is folded; raises what reading them raises.
+        partitions: Those that are wanted; the tick is for each of them.
+        partition_of: The one of an account; None when it is not wanted.
+        until: Where a tick ends the history, ms; None for no tick.
+        advance: Told, from time to time, how many events were folded since it was last called.
     """
-    for number in range(log.partitions):
-        accounts: dict[str, AccountState] = {}
-        fold = PartitionFold(PartitionState(number, policy=policy.text), accounts, policy, load, scorer)
-        for item in log.merged(number):
-            if bad(item, fold.policy):
-                sane = validate.EARLIEST <= item.timestamp < validate.LATEST
-                fold.skip(item.topic, item.offset, item.timestamp if sane else fold.state.stream_time)
-            else:
-                fold.apply(item.topic, item.offset, item.timestamp, item.event)
-            applied(fold, item)
-        yield fold, fold.outputs
+    since = 0
+    for time, topic, event in in_time(histories, until):
+        if topic == topics.CONTROL:
+            for partition in partitions:
+                partition.apply(topic, time, event)
+        else:
+            one = partition_of(event["account_id"])
+            if one is not None:
+                one.apply(topic, time, event)
+        since += 1
+        if since == _BATCH:
+            advance(since)
+            since = 0
+    advance(since)
 
 
-def bad(item: LoggedEvent, policy: Policy) -> bool:
-    """True when the worker would dead-letter the event; `policy` is the active one."""
-    key = item.event["account_id"] if item.topic != topics.CONTROL else topics.CONTROL
-    return validate.check(item.topic, key.encode(), item.event, item.timestamp, policy.time) is not None
+def in_time(histories: Histories, until: int | None = None) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Events of several topics as (time, topic, event) in the order of the worker's merge, each as it is needed.
 
-
-def tick_at(time: int) -> ControlEvent:
-    """The record that lets time pass until `time`."""
-    return {
-        "kind": "tick",
-        "at": time,
-        "policy_version": None,
-        "policy": None,
-        "switch": None,
-        "on": None,
-        "source": "",
-    }
-
-
-def in_time(
-    histories: Mapping[str, Iterable[Mapping[str, Any]]], until: int | None = None
-) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    """Events of several topics as (time, topic, event) in the order of the merge, each as it is needed.
-
-    Each history must be in time order; then this order, seen by one partition, is that of `OfflineLog.merged`, and
-    nothing has to be kept. `until` puts a tick in its place, which is meant for every partition.
+    Each history must be in time order; nothing has to be kept. `until` puts a tick in its place, which is meant for
+    every partition.
     """
 
     def lane(
@@ -139,7 +109,18 @@ def in_time(
         yield time, topic, event
 
 
-def accounts_of(folds: Iterable[PartitionFold]) -> Iterator[AccountState]:
-    """All accounts of several partitions, in partition order."""
-    for fold in folds:
-        yield from fold.accounts.values()
+def tick_at(time: int) -> ControlEvent:
+    """The record that lets time pass until `time`, ms."""
+    return {
+        "kind": "tick",
+        "at": time,
+        "policy_version": None,
+        "policy": None,
+        "switch": None,
+        "on": None,
+        "source": "",
+    }
+
+
+def _load(text: str) -> Policy:
+    return load_policy(text, "policy record")

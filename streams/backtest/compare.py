@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from streams.backtest.episodes import EpisodeRow
 from streams.backtest.fold import COMPLAINTS, LOSSES, Harm, PolicyResult, Result
@@ -59,7 +60,7 @@ class Figures:
     """One policy on the history."""
 
     name: str
-    """By which the reader tells the policies apart."""
+    """By which the reader tells the policies apart; of several, also in the names of their files."""
     version: str
     result: PolicyResult
     years: float
@@ -77,6 +78,11 @@ class Figures:
     def episodes(self) -> int:
         """How many episodes there were."""
         return len(self.result.episodes)
+
+    @property
+    def title(self) -> str:
+        """The name, and the version where that is another."""
+        return self.name if self.name == self.version else f"{self.name} (version {self.version})"
 
     def rate(self, count: int) -> float | None:
         """A count per account-year; None for a history without length."""
@@ -214,14 +220,13 @@ def quantile(ascending: Sequence[int], share: float) -> int | None:
     return ascending[min(len(ascending) - 1, max(0, -int(-share * len(ascending) // 1) - 1))]
 
 
-def names_of(policies: Sequence[tuple[str, str]]) -> list[str]:
-    """Names that differ: the version, or the name of the file where versions are the same."""
-    versions = Counter(version for _, version in policies)
-    wanted = [version if versions[version] == 1 else stem for stem, version in policies]
-    counts: Mapping[str, int] = Counter(wanted)
-    seen: Counter[str] = Counter()
+def names_of(files: Sequence[str]) -> list[str]:
+    """Names of policies that differ, from those of their files: numbered where these are the same."""
+    counts: Mapping[str, int] = Counter(files)
+    taken = {name for name in files if counts[name] == 1}
     made = []
-    for name in wanted:
-        seen[name] += 1
-        made.append(name if counts[name] == 1 else f"{name}-{seen[name]}")
+    for name in files:
+        numbered = (f"{name}-{number}" for number in count(1))
+        made.append(name if counts[name] == 1 else next(one for one in numbered if one not in taken))
+        taken.add(made[-1])
     return made

@@ -57,7 +57,7 @@ def write_episodes(path: Path, rows: Iterable[EpisodeRow]) -> None:
 def _writer(path: Path) -> Iterator[TextIO]:
     with (
         path.open("wb") as raw,
-        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw as packed,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if path.suffix == ".gz" else raw as packed,
         io.TextIOWrapper(cast("IO[bytes]", packed), encoding="utf-8", newline="") as file,
     ):
         yield file

@@ -21,13 +21,10 @@ from streams.detection.dormancy import probability_gone
 from streams.domain.account import AccountState
 from streams.domain.finding import Finding
 from streams.domain.outputs import Output
-from streams.domain.partition import PartitionState
 from streams.domain.partitioner import partition_of
 from streams.domain.series import DropEnd
 from streams.domain.time import format_time
-from streams.offline import in_time
-from streams.partition import PartitionFold
-from streams.policy.load import load_policy
+from streams.offline import OfflinePartition, fold_history
 from streams.policy.model import Policy
 from streams.sentiment.choose import choose_scorer
 from streams.sentiment.scorer import Scorer
@@ -39,7 +36,6 @@ LOSSES = frozenset({"churned", "cancel_intent", "contracted"})
 """Changes of an account that say that it leaves, wants to, or has become smaller."""
 COMPLAINTS = frozenset({"ticket", "negative_text"})
 """What else may follow a drop: a new ticket, or words at or below `NEGATIVE`."""
-_BATCH = 1_000
 _LINES = 4_000
 _COLLECT_EVERY = 100_000
 
@@ -124,21 +120,8 @@ def fold_partitions(job: Job, wanted: list[int], advance: Callable[[int], None])
         return lanes.get(partition_of(account_id.encode(), job.partitions))
 
     histories = events(job.found, lambda account_id: lane_of(account_id) is not None)
-    since = 0
     with _seldom_collected():
-        for time, topic, event in in_time(histories, job.until):
-            if topic == topics.CONTROL:
-                for lane in lanes.values():
-                    lane.apply(topic, time, event)
-            else:
-                one = lane_of(event["account_id"])
-                if one is not None:
-                    one.apply(topic, time, event)
-            since += 1
-            if since == _BATCH:
-                advance(since)
-                since = 0
-    advance(since)
+        fold_history(histories, lanes.values(), lane_of, job.until, advance)
     return {number: lane.result() for number, lane in lanes.items()}
 
 
@@ -158,17 +141,15 @@ class _Lane:
 
     def __init__(self, job: Job, number: int, scorer: Scorer) -> None:
         self._until = job.until
-        self._offsets = dict.fromkeys(topics.RANKS, 0)
         self._folds = [_Fold(job, place, number, scorer) for place in range(len(job.policies))]
         self._harms: list[Harm] = []
 
     def apply(self, topic: str, time: int, event: Mapping[str, Any]) -> None:
         """One event, as it lies in the log."""
-        offset = self._offsets[topic]
-        self._offsets[topic] = offset + 1
-        for fold in self._folds:
-            fold.apply(topic, offset, time, event)
-        if topic not in _SILENT:
+        tallies = self._folds[0].fold.tallies
+        repeated = tallies[topic, "duplicate"]
+        fit = [fold.apply(topic, time, event) for fold in self._folds]
+        if topic not in _SILENT and fit[0] and tallies[topic, "duplicate"] == repeated:
             harm = self._harm(topic, event)
             if harm is not None:
                 self._harms.append(Harm(event["account_id"], harm, time))
@@ -187,7 +168,7 @@ class _Lane:
         """What was learnt; ends the lane."""
         accounts = self._folds[0].fold.accounts
         return Result(
-            [fold.end(self._until, self._offsets) for fold in self._folds],
+            [fold.end(self._until) for fold in self._folds],
             {name: (account.first_seen_at, account.profile.churned_at) for name, account in accounts.items()},
             self._harms,
             self._folds[0].fold.state.stream_time,
@@ -203,7 +184,8 @@ class _Fold:
 
     def __init__(self, job: Job, place: int, number: int, scorer: Scorer) -> None:
         policy = job.policies[place]
-        self.fold = PartitionFold(PartitionState(number, policy=policy.text), {}, policy, _load, scorer)
+        self._partition = OfflinePartition(number, policy, scorer)
+        self.fold = self._partition.fold
         self.fold.journal = self._journal
         self._scorer = scorer
         self._rows = EpisodeRows(policy.detection.forecast.horizon)
@@ -211,14 +193,14 @@ class _Fold:
         self._scores = _Part(job.part("scores", place, number)) if job.scores else None
         self._records = _Records(job, place, number) if job.records else None
 
-    def apply(self, topic: str, offset: int, time: int, event: Mapping[str, Any]) -> None:
-        """One event; what it led to is taken at once."""
+    def apply(self, topic: str, time: int, event: Mapping[str, Any]) -> bool:
+        """One event; what it led to is taken at once. False when a worker would dead-letter it."""
         fold = self.fold
-        fold.apply(topic, offset, time, event)
+        fit = self._partition.apply(topic, time, event)
         if fold.outputs:
             self._take(_ALWAYS)
-        if self._scores is None:
-            return
+        if self._scores is None or not fit:
+            return fit
         if topic == topics.USAGE:
             account = fold.accounts[event["account_id"]]
             signal = account.signals.metrics.get(event["metric"])
@@ -228,6 +210,7 @@ class _Fold:
             account = fold.accounts[event["account_id"]]
             score = self._sentiment(account, event)
             self._scores.add(f"{_cells(account.account_id)}{_moment(time)},sentiment,{score:.6f}\n")
+        return fit
 
     def _sentiment(self, account: AccountState, event: Mapping[str, Any]) -> float:
         """As it was heard; words of others, and what came too late to be heard, as they would be."""
@@ -238,9 +221,10 @@ class _Fold:
             return float(event["score"])
         return self._scorer.score(event["text"]) if event["text"] else 0.0
 
-    def end(self, until: int | None, events: Mapping[str, int]) -> PolicyResult:
-        """Writes what is left; with `until` also how likely each account is gone. `events` were seen, by topic."""
-        self._result.events.update({topic: count for topic, count in events.items() if count})
+    def end(self, until: int | None) -> PolicyResult:
+        """Writes what is left; with `until` also how likely each account is gone."""
+        seen = self._partition.ends
+        self._result.events.update({topic: count for topic, count in seen.items() if count and topic != topics.CONTROL})
         if self._scores is not None:
             if until is not None:
                 for account in self.fold.accounts.values():
@@ -325,10 +309,6 @@ class _Records(_Part):
             "value": value.hex(),
         }
         super().add(json.dumps(line) + "\n")
-
-
-def _load(text: str) -> Policy:
-    return load_policy(text, "policy record")
 
 
 @lru_cache(maxsize=100_000)

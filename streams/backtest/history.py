@@ -73,7 +73,7 @@ def events(found: Survey, keep: Callable[[str], bool]) -> dict[str, Iterator[dic
     def read(topic: str, path: Path) -> Iterator[dict[str, Any]]:
         for row in HistoryFile(path, topic).rows(keep):
             if isinstance(row, BadRow):
-                raise _refusal(path, row)
+                raise refusal(path, row)
             yield row.event
 
     return {
@@ -89,7 +89,7 @@ def first_refusal(files: Mapping[str, Path]) -> HistoryError | None:
     for topic, path in files.items():
         for row in HistoryFile(path, topic).rows():
             if isinstance(row, BadRow):
-                return _refusal(path, row)
+                return refusal(path, row)
     return None
 
 
@@ -106,5 +106,6 @@ def measurements(path: Path, topic: str, accounts: frozenset[str]) -> dict[str, 
     return found
 
 
-def _refusal(path: Path, row: BadRow) -> HistoryError:
+def refusal(path: Path, row: BadRow) -> HistoryError:
+    """What to say of a row that is none: file, line and reason."""
     return HistoryError(f"{path}:{row.line}: {row.reason}")

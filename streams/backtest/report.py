@@ -82,7 +82,7 @@ def charts_of_figures(result: Result, made: Sequence[Figures], window: int) -> s
 
 
 def _head(result: Result, made: Sequence[Figures]) -> str:
-    names = ", ".join(one.name if one.name == one.version else f"{one.name} (version {one.version})" for one in made)
+    names = ", ".join(one.title for one in made)
     first = min((at for at, _ in result.spans.values()), default=result.end)
     text = f"{len(result.spans):,} accounts from {charts.day(first)} to {charts.day(result.end)}: "
     text += f"{made[0].years:,.1f} account-years."

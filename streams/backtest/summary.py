@@ -114,7 +114,7 @@ def tables(made: Sequence[Figures], found: Sequence[Sequence[Difference]], windo
 
 def _title(made: Sequence[Figures]) -> str:
     names = "policy" if len(made) == 1 else "policies"
-    return f"{names} {', '.join(one.name for one in made)} on {made[0].years:,.1f} account-years"
+    return f"{names} {', '.join(one.title for one in made)} on {made[0].years:,.1f} account-years"
 
 
 def rows(made: Sequence[Figures], window: int) -> list[tuple[str, str, list[str]]]:

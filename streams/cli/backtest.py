@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,27 +17,22 @@ from streams.backtest import compare, files
 from streams.backtest.fold import Job, Result
 from streams.backtest.history import survey
 from streams.backtest.run import WORTH_A_PROCESS, ProcessDied, fold_all, processes
-from streams.cli.history_options import AccountsOption, ResponsesOption, SentimentOption, TicketsOption, UsageOption
+from streams.cli.history_options import (
+    AccountsOption,
+    ResponsesOption,
+    SentimentOption,
+    TicketsOption,
+    UsageOption,
+    moment,
+)
 from streams.cli.policy_file import chosen_policy
 from streams.cli.refused import Refused
-from streams.domain.time import parse_duration, parse_time
-from streams.domain.validate import EARLIEST, LATEST
+from streams.domain.time import format_time, parse_duration, parse_time
 from streams.sentiment.choose import choose_scorer
 from streams.settings import load_settings
 
 _SCORES = ("account_id", "time", "metric", "score")
 _SHOW_PROGRESS = 20_000
-
-
-def _moment(text: str) -> str:
-    if text:
-        try:
-            at = parse_time(text)
-        except ValueError as error:
-            raise typer.BadParameter(f"{text!r} is no ISO 8601 time: {error}") from None
-        if not EARLIEST <= at < LATEST:
-            raise typer.BadParameter(f"{text!r} must lie between 1990 and 2099")
-    return text
 
 
 def _duration(text: str) -> str:
@@ -55,7 +50,7 @@ def backtest(
     accounts: AccountsOption = None,
     responses: ResponsesOption = None,
     until: Annotated[
-        str, typer.Option(callback=_moment, help="Let time pass until here after the last event (ISO 8601)")
+        str, typer.Option(callback=moment, help="Let time pass until here after the last event (ISO 8601)")
     ] = "",
     policy: Annotated[
         list[Path] | None,
@@ -112,11 +107,9 @@ def backtest(
     if not given:
         raise typer.BadParameter("name at least one file of history, for example --usage usage.csv")
     policies = [chosen_policy(load_settings(policy=path)) for path in policy] if policy else [chosen_policy(settings)]
-    stems = [path.stem for path in policy] if policy else ["policy"]
-    names = compare.names_of([(stem, one.version) for stem, one in zip(stems, policies, strict=True)])
-    for path in (episodes, scores, records, html):
-        if path is not None:
-            files.writable(path)
+    # One name for its column, its figures and its files; a single policy needs none, so it is called by its version.
+    names = compare.names_of([path.stem for path in policy or ()]) if len(policies) > 1 else [policies[0].version]
+    _writable([path for path in (episodes, scores, records, html) if path is not None], given.values())
     found = survey(given, settings.partitions)
     if found.rows < WORTH_A_PROCESS and records is None and "partitions" not in settings.model_fields_set:
         # What a partition learns of feeds and silences must not hang on how the names of few accounts are spread.
@@ -137,7 +130,8 @@ def backtest(
                 result = fold_all(job, processes(found, len(policies), jobs), advance)
             except ProcessDied as error:
                 raise Refused(str(error)) from None
-        _write(job, result, stems, episodes, scores, records)
+        _check_end(result, given, until)
+        _write(job, result, names, episodes, scores, records)
     _tell(
         result,
         list(zip(names, (one.version for one in policies), strict=True)),
@@ -147,6 +141,31 @@ def backtest(
         html,
         as_json=json_output,
     )
+
+
+def _writable(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
+    """Tells before the work which file cannot be written, and which should not be."""
+    taken = {path.resolve() for path in inputs}
+    for path in outputs:
+        files.writable(path)
+        if path.resolve() in taken:
+            raise typer.BadParameter(f"{path} would be overwritten: it is read, or written for another option")
+        taken.add(path.resolve())
+
+
+def _check_end(result: Result, given: Mapping[str, Path], until: str) -> None:
+    """Refuses a history that holds nothing, and one that goes on after its end."""
+    events = result.policies[0].events
+    empty = ", ".join(str(path) for topic, path in given.items() if not events[topic])
+    if not events:
+        raise Refused(f"there are no events in {empty}")
+    if until and result.end > parse_time(until):
+        raise Refused(
+            f"--until {until} lies before the last event, {format_time(result.end)}: it ends the history, so leave it "
+            "out, or leave out what came later"
+        )
+    if empty:
+        typer.echo(f"note: there are no events in {empty}", err=True)
 
 
 @contextmanager
@@ -171,11 +190,10 @@ def _progress(rows: int) -> Iterator[Callable[[int], None]]:
 
 
 def _write(
-    job: Job, result: Result, stems: Sequence[str], episodes: Path | None, scores: Path | None, records: Path | None
+    job: Job, result: Result, names: Sequence[str], episodes: Path | None, scores: Path | None, records: Path | None
 ) -> None:
     """The files that were asked for, of each policy."""
-    several = len(stems) > 1
-    names = compare.names_of([(stem, "") for stem in stems]) if several else ["policy"]
+    several = len(names) > 1
     for place, name in enumerate(names):
         for what, path, head in (("scores", scores, _SCORES), ("records", records, ())):
             if path is not None:

@@ -48,6 +48,12 @@ COMMANDS = (
         "Train a sentiment model on your own labelled texts; score texts and see why.",
         _DATA,
     ),
+    _Lazy(
+        "dormancy",
+        "streams.cli.dormancy:app",
+        "Fit the model that tells how likely an account is gone to your own history.",
+        _DATA,
+    ),
     _Lazy("dlq", "streams.cli.dlq:app", "List, look into and replay dead letters.", _DATA),
     _Lazy("backtest", "streams.cli.backtest:backtest", "Fold history on disk without Kafka.", _LOOK),
     _Lazy(

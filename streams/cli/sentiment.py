@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from streams.cli.refused import Refused
 from streams.sentiment.choose import AnyScorer, choose_scorer
 from streams.sentiment.labelled import read_labelled, read_rows
 from streams.sentiment.linear import LABELS, LinearModel, Reason
@@ -61,6 +63,8 @@ def train_(
     """
     if folds == 1:
         raise typer.BadParameter("one part leaves nothing to learn from: 0, or at least 2", param_hint="--folds")
+    if not out.parent.is_dir():
+        raise Refused(f"{out}: there is no such folder")
     labelled = read_labelled(texts)
     columns = (
         TextColumn("{task.description}"),
@@ -72,7 +76,10 @@ def train_(
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"training on {len(labelled.rows):,} texts", total=1.0)
-        model = train(labelled, Recipe(grams, least, c, folds), lambda share: bar.update(task, completed=share))
+        try:
+            model = train(labelled, Recipe(grams, least, c, folds), lambda share: bar.update(task, completed=share))
+        except ValueError as error:
+            raise Refused(f"{texts}: {error}") from None
     save(model, out)
     if json_output:
         typer.echo(json.dumps(_summary(model)))
@@ -106,6 +113,8 @@ def score(
         raise typer.BadParameter('name a text or a file, for example: score "It fails again."')
     if out is not None and texts is None:
         raise typer.BadParameter("goes with --texts", param_hint="--out")
+    if out is not None and texts is not None and out.resolve() == texts.resolve():
+        raise typer.BadParameter("would overwrite the texts", param_hint="--out")
     scorer = choose_scorer(load_settings(sentiment_model=model).sentiment_model)
     if texts is not None and out is not None:
         count = _score_file(scorer, texts, out)
@@ -167,12 +176,14 @@ def _strongest(model: LinearModel, most: int, side: int) -> list[str]:
 
 def _score_file(scorer: AnyScorer, source: Path, out: Path) -> int:
     count = 0
+    rows = read_rows(source, ("text",))
+    first = list(islice(rows, 1))  # a file that cannot be read is refused before the other one is begun
     with ExitStack() as stack:
         file: TextIO = (
             sys.stdout if str(out) == "-" else stack.enter_context(out.open("w", encoding="utf-8", newline=""))
         )
         writer: Any = None
-        for _, row in read_rows(source, ("text",)):
+        for _, row in chain(first, rows):
             value = scorer.score(row["text"])
             row.update(score=f"{value:.6f}", **{"class": LABELS[class_of(value)]})
             if writer is None:

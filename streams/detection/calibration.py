@@ -22,6 +22,8 @@ from streams.policy.signals import DetectionPolicy, MetricPolicy
 # a and b, fitted with the defaults of weekly and of daily metrics; what is shorter than a week is judged as days are.
 _WEEKLY = (-2.072, 0.2943)
 _DAILY = (-2.589, 0.195)
+_REFERENCE = 0.2
+"""False alarms a year of one account at which detectors with a limit of their own are set."""
 _LEAST = 4.0
 """Less evidence than this is none, whatever the policy allows."""
 
@@ -37,6 +39,15 @@ def evidence_limit(metric: MetricPolicy, detection: DetectionPolicy, metrics: in
     if metric.evidence is not None:
         return metric.evidence
     return limit_for(detection.max_false_alarms_per_account_year, metric.length or DAY, metrics)
+
+
+@lru_cache(maxsize=4_096)
+def strictness(alarms_per_account_year: float, metrics: int = 1) -> float:
+    """Nats of evidence to ask for beyond what suits one metric at 0.2 false alarms a year; below 0 for more alarms.
+
+    Chance exceeds a log-likelihood ratio of x nats about exp(-x) times as often (Wilks 1938, Ann. Math. Stat. 9).
+    """
+    return log(_REFERENCE * max(1, metrics) / alarms_per_account_year)
 
 
 @lru_cache(maxsize=4_096)

@@ -7,6 +7,9 @@ gaps of the account (0 for one that was seen once). Every account is its own
 label, later: looked at from a calendar mark in the past, it has come back within H since, or it has not
 (`health/silences.py`). The weights are learnt again at each mark by Newton's method, drawn to a prior, so that few
 accounts change little: over all segments to PRIOR, for each segment to those of all.
+
+With `detection.dormancy.model: bg_nbd` the BG/NBD model of `detection/bg_nbd.py` answers instead, by the policy's
+parameters. The curve goes on learning, so that a change back finds it up to date.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp, log
 
+from streams.detection import bg_nbd
 from streams.domain.account import AccountState
 from streams.domain.dormancy import Dormancy, Silences
 from streams.domain.partition import PartitionState
+from streams.domain.signal import Rhythm
 from streams.domain.time import WEEK
 from streams.health.silences import CELLS, MARK, log_activity, log_missed, mark_at, mark_of, of_cell
 from streams.policy.model import Policy
@@ -52,13 +57,24 @@ def probability_gone(account: AccountState, partition: PartitionState, now: int,
     pulse = account.signals.rhythm
     if not pulse.last_at:
         return 0.0
+    rules = policy.detection.dormancy
+    if rules.model == "bg_nbd" and rules.bg_nbd is not None:
+        given = rules.bg_nbd
+        parameters = bg_nbd.Parameters(given.r, given.alpha, given.a, given.b)
+        return bg_nbd.probability_gone(activity(pulse, now), parameters, rules.horizon / WEEK)
     known = partition.dormancy
     of_segment = known.segments.get(account.profile.segment)
     weights = (of_segment.weights if of_segment is not None else None) or known.weights or PRIOR
     silence = max(0, now - pulse.last_at) / WEEK
-    horizon = log(policy.detection.dormancy.horizon / WEEK)
+    horizon = log(rules.horizon / WEEK)
     x = (1.0, log(1.0 + silence), log_activity(pulse), horizon, log_missed(pulse, silence))
     return _logistic(sum(b * value for b, value in zip(weights, x, strict=True)))
+
+
+def activity(pulse: Rhythm, now: int) -> bg_nbd.Activity:
+    """What the BG/NBD model has to know of an account that was active: its sessions as the rhythm counts them."""
+    newest = (pulse.last_at - pulse.first_at) / WEEK if pulse.repeats else 0.0
+    return bg_nbd.Activity(pulse.repeats, newest, max(newest, (now - pulse.first_at) / WEEK))
 
 
 def learn(partition: PartitionState, now: int) -> None:

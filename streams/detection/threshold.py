@@ -1,7 +1,9 @@
 """A level that is bad in itself: the score of the account, or a metric with a fixed bound of its own.
 
 Raised once when the bound is passed, and again only after the level was clearly back (Schmitt trigger: hysteresis of
-the bands for the score, the share that counts as recovered for metrics).
+the bands for the score, the share that counts as recovered for metrics). Noise pulls scores down as well, and the
+permitted rate of false alarms holds for them too: here a metric counts as normal until its own detector has found it
+fallen.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from streams.detection.relative import is_back
 from streams.domain.account import AccountState
 from streams.domain.finding import Evidence, Finding
-from streams.health import normal
+from streams.health import contributions, normal
 from streams.health.level import NORMAL
 from streams.health.score import SCORE, recovery_bound
 from streams.policy.model import Policy
@@ -28,7 +30,7 @@ def on_score(account: AccountState, now: int, policy: Policy) -> Finding | None:
         if score >= recovery_bound(SCORE, policy):
             reported.pop(key, None)
         return None
-    if key in reported or health.confidence < rules.min_confidence:
+    if key in reported or health.confidence < rules.min_confidence or _proven(account) >= rules.score:
         return None
     reported[key] = now
     known = [
@@ -55,6 +57,19 @@ def on_score(account: AccountState, now: int, policy: Policy) -> Finding | None:
         evidence=(Evidence(SCORE, score, now, NORMAL, "points"), *evidence),
         baseline=recovery_bound(SCORE, policy),
     )
+
+
+def _proven(account: AccountState) -> float:
+    """The score, if every metric were normal that has not been found fallen."""
+    metrics = account.signals.metrics
+    score = account.health.score or 0.0
+    for share, _, dimension in contributions.shares(account.health.dimensions).values():
+        whole = sum(part.weight for part in dimension.parts.values())
+        for name, part in dimension.parts.items():
+            signal = metrics.get(name)
+            if signal is not None and signal.base is None and part.score < NORMAL:
+                score += share * part.weight / whole * (NORMAL - part.score)
+    return score
 
 
 def on_metrics(account: AccountState, now: int, policy: Policy) -> list[Finding]:

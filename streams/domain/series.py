@@ -33,6 +33,10 @@ class Series:
     """Time between samples in ms."""
     origin: float = 0.0
     """First value; the detectors see what is above it."""
+    odd: int = 0
+    """Gaps in a row that are nothing like the step."""
+    odd_since: int = 0
+    """Time of the sample behind the first of them, in ms."""
     novelty: Novelty = field(default_factory=Novelty)
     deviation: Deviation | None = None
     segments: Segments | None = None

@@ -22,6 +22,10 @@ class SignalState:
 
     shape: str = ""
     """What was found where the policy says `kind: auto`: level, day or week; empty while unknown, or not asked for."""
+    shaped_at: int = -1
+    """Offset of the event that showed it: what came before is no evidence of it (`health/panel.py`)."""
+    alone: bool = False
+    """True when nothing else told of use then, so that the account left the panel."""
     cadence: Cadence | None = None
     """First samples while the shape is being found."""
     series: Series | None = None

@@ -27,6 +27,8 @@ _TO_SIGMA = 1.0484
 _WEEK_GAIN = 0.1
 _FIRST_MONDAY = 4  # 1970-01-05
 _LIGHT = 1e-6
+_MOST_DAY = 1e6
+"""Most that a weekday may count for, in levels: without a bound, ratios overflow."""
 FAINT = 0.3
 """Season factor below which a period tells nothing by itself."""
 
@@ -53,11 +55,6 @@ def factor(signal: SignalState, at: int) -> float:
     return _week(signal, weekday(at)) if signal.seasonal else 1.0
 
 
-def expected(signal: SignalState, at: int, metric: MetricPolicy) -> float:
-    """Raw normal of the period that starts at `at`."""
-    return raw(signal.level * factor(signal, at), metric)
-
-
 def learn(signal: SignalState, y: float, at: int, metric: MetricPolicy, rules: RelativePolicy) -> None:
     """Takes in a closed period: updates level, week, noise, ring and regime."""
     signal.n += 1
@@ -81,8 +78,9 @@ def learn(signal: SignalState, y: float, at: int, metric: MetricPolicy, rules: R
     signal.empty += ((y == 0.0) - signal.empty) / memory
     if y:
         signal.regime_active += 1
-    if len(ys) > rules.window:
-        del ys[0], fs[0], signal.ats[0]
+    extra = len(ys) - rules.window
+    if extra > 0:
+        del ys[:extra], fs[:extra], signal.ats[:extra]
     if not signal.unit and signal.n >= min(8, metric.min_periods) and (signal.level > 0 or metric.noise_floor > 0):
         signal.unit = max(abs(signal.level), metric.noise_floor)
         _recount(signal, rules)
@@ -141,7 +139,8 @@ def _learn_week(signal: SignalState, y: float, at: int, memory: int) -> None:
         signal.error_flat += (abs(y - level) - signal.error_flat) * gain
         signal.error_week += (abs(y - level * _week(signal, day)) - signal.error_week) * gain
     counts[day] += 1
-    signal.profile[day] += (y / level - signal.profile[day]) * max(1 / counts[day], _WEEK_GAIN)
+    share = min(y / level, _MOST_DAY)
+    signal.profile[day] += (share - signal.profile[day]) * max(1 / counts[day], _WEEK_GAIN)
     if min(counts) < 2:  # noqa: PLR2004  each weekday was predicted once and then learnt again
         return
     better = signal.error_week < signal.error_flat * (1.0 if signal.seasonal else 0.8)
@@ -170,7 +169,12 @@ def _count(signal: SignalState, difference: float, rules: RelativePolicy) -> Non
     total = sum(bins)
     signal.roughness += (difference * difference / 2 - signal.roughness) / (total + 1)
     least = _FINEST * signal.unit
-    index = 0 if difference <= least else min(_BINS - 1, 1 + int(_STEPS * log2(difference / least)))
+    if difference <= least:
+        index = 0
+    elif difference >= least * _EDGES[-2]:
+        index = _BINS - 1  # however far beyond: the ratio of two floats may be infinite
+    else:
+        index = 1 + int(_STEPS * log2(difference / least))
     bins[index] += 1
     if total >= rules.memory:
         signal.bins = [count >> 1 for count in bins]

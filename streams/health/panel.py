@@ -1,7 +1,8 @@
 """A sample of the partition's accounts, from which it learns what is usual: gaps, and how long silences last.
 
 The panel is part of the partition's state and sees the events themselves, so that it depends on the log alone. (The
-accounts' own states would not do: after a crash some of them are ahead of the partition.) Members are the accounts
+accounts' own states would not do: after a crash some of them are ahead of the partition. What they tell, which metrics
+are reports of a machine, counts from the event on that showed it.) Members are the accounts
 whose id has a hash below a limit; when they are too many the limit is lowered, so that old and new accounts have the
 same chance.
 """
@@ -30,6 +31,16 @@ def observe(
     partition: PartitionState, topic: str, event: Mapping[str, Any], account: AccountState | None, policy: Policy
 ) -> None:
     """Sees an event at stream time. `account` only tells which metrics are reports of a machine."""
+    _see(partition, topic, event, account, policy)
+    if account is not None and topic == topics.USAGE:
+        signal = account.signals.metrics.get(event["metric"])
+        if signal is not None and signal.alone and signal.shaped_at == partition.applied.get(topic, -1):
+            leave(partition, account.account_id)  # as it did when the account, which is ahead, saw this event
+
+
+def _see(
+    partition: PartitionState, topic: str, event: Mapping[str, Any], account: AccountState | None, policy: Policy
+) -> None:
     account_id: str = event["account_id"]
     panel = partition.panel
     member = panel.members.get(account_id)
@@ -43,11 +54,11 @@ def observe(
         return
     at = min(event["occurred_at"], partition.stream_time)
     if member is not None and at - member.rhythm.last_at < policy.time.session:
-        if event["value"] > 0 and at > member.rhythm.last_at and _is_use(event["metric"], account, policy):
+        if event["value"] > 0 and at > member.rhythm.last_at and _is_use(event["metric"], account, partition, policy):
             member.rhythm.last_at = at
         return
     late = partition.stream_time - at > policy.time.max_lateness
-    if event["value"] > 0 and not late and _is_use(event["metric"], account, policy):
+    if event["value"] > 0 and not late and _is_use(event["metric"], account, partition, policy):
         member = member or _enter(partition, account_id)
         if member is not None:
             _session(partition, member, at, policy)
@@ -60,9 +71,10 @@ def leave(partition: PartitionState, account_id: str) -> None:
         silences.forget(partition, member)
 
 
-def _is_use(name: str, account: AccountState | None, policy: Policy) -> bool:
+def _is_use(name: str, account: AccountState | None, partition: PartitionState, policy: Policy) -> bool:
     signal = account.signals.metrics.get(name) if account is not None else None
-    metric = metric_policy(policy.metrics, name, signal.shape if signal is not None else "")
+    known = signal is not None and signal.shaped_at < partition.applied.get(topics.USAGE, -1)
+    metric = metric_policy(policy.metrics, name, signal.shape if signal is not None and known else "")
     return metric.good == "up" and metric.kind != "level"
 
 

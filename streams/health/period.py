@@ -6,7 +6,7 @@ counts into the open one. A period without an event is a zero for metrics that a
 A period that overlaps a silence of the whole feed is neither judged nor learnt.
 
 A metric that comes as one row a period, always at the same time of it, is a report, whole when it arrives: its period
-closes at once instead of a period later.
+closes at once instead of a period later. When the policy changes what a period is, the metric begins anew.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def observe(
             return None
         signal = signals.metrics[name] = SignalState()
     metric = metric_policy(policy.metrics, name, signal.shape)
+    if _measured_otherwise(signal, metric):
+        signal = signals.metrics[name] = SignalState()
+        metric = metric_policy(policy.metrics, name)
     if metric.kind == "auto" or (metric.kind == "level" and signal.series is None):
         _find_shape(account, partition, name, signal, metric, at, value, event_id, policy)
         return signal
@@ -89,6 +92,18 @@ def observe(
     return signal
 
 
+def _measured_otherwise(signal: SignalState, metric: MetricPolicy) -> bool:
+    """True when what was learnt is in another measure than the policy's: other periods, or none."""
+    if metric.kind in {"auto", "level"}:
+        return signal.series is None and signal.cadence is None and bool(signal.n or signal.end)
+    if signal.series is not None or signal.cadence is not None:
+        return True
+    length = metric.length
+    if not length or not signal.end:
+        return bool(signal.n) and bool(length) != bool(signal.end)
+    return signal.end - signal.start != length
+
+
 def _is_report(signal: SignalState, length: int) -> bool:
     """True when all that the open period holds is one event at the usual time."""
     late = signal.newest_at - signal.start - signal.phase
@@ -106,7 +121,7 @@ def sample(
     policy: Policy,
 ) -> bool:
     """Takes in a sample of a regular series. True when health and detection are to be looked at."""
-    seen = series.observe(signal, name, metric, at, value, event_id, policy)
+    seen = series.observe(signal, name, metric, at, value, event_id, policy, len(account.signals.metrics))
     if seen.ended is not None:
         account.signals.ended.append(seen.ended)
     if seen.alarm and name not in account.signals.alarms:
@@ -132,14 +147,22 @@ def _find_shape(
         return
     signal.cadence, signal.newest_at = None, 0
     signal.shape = "level" if metric.kind == "level" else cadence.shape_of(known)
+    signal.shaped_at = partition.applied.get(topics.USAGE, -1)
     if signal.shape == "level":
         signal.series = series.begin(cadence.step_of(known), known.values[0])
-        if len(account.signals.metrics) == 1:
+        if not any(_counts_use(other, its, policy) for other, its in account.signals.metrics.items()):
+            signal.alone = True
             panel.leave(partition, account.account_id)
             account.signals.rhythm = Rhythm()  # what a machine reports is no rhythm of a customer
             account.schedule("silence", None, at)
     for moment, sample_value, sample_id in sorted(zip(known.ats, known.values, known.ids, strict=True)):
         observe(account, partition, name, moment, sample_value, sample_id, policy)
+
+
+def _counts_use(name: str, signal: SignalState, policy: Policy) -> bool:
+    """True for a metric that is known to tell when the customer was active."""
+    metric = metric_policy(policy.metrics, name, signal.shape)
+    return metric.kind not in {"auto", "level"} and metric.good == "up" and feed_of(name) == topics.USAGE
 
 
 def close_until(
@@ -153,10 +176,11 @@ def close_until(
 ) -> None:
     """Closes the periods that ended by `until`, the first MOST_AT_ONCE of them."""
     length = metric.length
+    if _measured_otherwise(signal, metric):
+        account.signals.metrics[name] = SignalState()
+        return
     if not length or not signal.end:
         return
-    if signal.end - signal.start != length:  # the policy has changed the period: what is open closes as it is
-        signal.end = signal.start + length
     for _ in range(MOST_AT_ONCE):
         if signal.end > until:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from streams.domain.time import DAY, HOUR, WEEK
 from streams.policy.units import Duration, Section, Share
@@ -32,7 +32,7 @@ class TimePolicy(Section):
     max_future: Duration = Field(86_400_000, description="An event further ahead of its record time is dead-lettered")
     duplicate_horizon: int = Field(64, ge=0, le=4_096, description="Newest event ids by which repeats are known")
     close_delay: Duration = Field(3_600_000, description="A period that nothing follows closes so long after its end")
-    session: Duration = Field(28_800_000, description="Activity within this time belongs to one session")
+    session: Duration = Field(28_800_000, gt=0, description="Activity within this time belongs to one session")
 
 
 class MetricPolicy(Section):
@@ -71,7 +71,7 @@ class MetricPolicy(Section):
         if not isinstance(given, dict):
             return given
         if given.get("kind") == "level":
-            return {**_LEVEL, **given}
+            return {**given, **_LEVEL}
         return {**_WEEKLY, **given} if given.get("period") == "week" else given
 
     @cached_property
@@ -131,7 +131,7 @@ class HealthPolicy(Section):
     weights: list[WeightRule] = Field(min_length=1, description="The first is for everybody")
     bands: Bands = Bands()
     min_confidence: Share = Field(0.2, description="At or below this the score is unknown")
-    half_life: Duration = Field(1_209_600_000, description="Time in which evidence loses half of its confidence")
+    half_life: Duration = Field(1_209_600_000, gt=0, description="Time in which evidence loses half of its confidence")
     blocker_points: dict[str, float] = Field(
         default_factory=lambda: {"high": 6.0, "urgent": 12.0},
         description="Points a day that an open ticket takes from its dimension, by priority",
@@ -192,11 +192,13 @@ class SeriesPolicy(Section):
     """Metrics of `kind: level`. See the modules of `detection/series/`."""
 
     novelty_limit: float = Field(
-        1.95, gt=0, description="Decades of evidence, beyond what noise brings, that make a sample new: strength 1/2"
+        1.95,
+        gt=0,
+        description="Decades of evidence that make a sample new, at 0.2 permitted alarms a year",
     )
     cusum_k: float = Field(1.0, gt=0, description="Standard deviations that an expectation may be off")
     change_penalty: float = Field(
-        7.0, gt=0, description="Steps of a day or more: evidence of a change, in units of ln(rows) since the last one"
+        7.0, gt=0, description="Steps of a day or more: evidence of a change over ln(rows), at 0.2 permitted alarms"
     )
     share_back: Share = Field(0.8, description="A deviation of which this share is gone is over")
     settle_rows: int = Field(40, ge=10, description="A deviation that was seen so many rows ago is the new normal")
@@ -205,7 +207,7 @@ class SeriesPolicy(Section):
 class ForecastPolicy(Section):
     """A metric that will be too low soon."""
 
-    horizon: Duration = Field(1_814_400_000, description="How far ahead a crossing counts")
+    horizon: Duration = Field(1_814_400_000, gt=0, description="How far ahead a crossing counts")
     share: Share = Field(0.5, description="Share of normal that must not be crossed")
     t: float = Field(5.5, gt=0, description="Slope over its own standard error that is believed")
     min_periods: int = Field(8, ge=4, le=16, description="Periods that the line is drawn through")
@@ -224,12 +226,33 @@ class SilencePolicy(Section):
     onboarding: Duration = Field(1_209_600_000, description="No use this long after `created` is a silent start")
 
 
+class BgNbdPolicy(Section):
+    """Parameters of `detection/bg_nbd.py`; times in weeks. `backontrack dormancy fit` finds them."""
+
+    r: float = Field(gt=0, description="Shape of the accounts' rates of sessions")
+    alpha: float = Field(gt=0, description="and their scale: r/alpha sessions a week are usual")
+    a: float = Field(gt=0, description="After a session the usual account leaves with probability a/(a+b)")
+    b: float = Field(gt=0, description="The larger a+b, the more alike the accounts are in that")
+
+
 class DormancyPolicy(Section):
     """How likely an account is gone. See `detection/dormancy.py`."""
 
     horizon: Duration = Field(
         23_587_200_000, ge=2_419_200_000, description="Gone means no sign of life for so long from now"
     )
+    bg_nbd: BgNbdPolicy | None = Field(None, description="Needed for the model `bg_nbd`, else not used")
+    model: Literal["logistic", "bg_nbd"] = Field(
+        "logistic", description="logistic: learnt from the past by itself; bg_nbd: by the parameters given"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _has_parameters(cls, model: str, info: ValidationInfo) -> str:
+        # Parameters that are wrong in themselves are told apart from this, and are not in `data` then.
+        if model == "bg_nbd" and info.data.get("bg_nbd", ...) is None:
+            raise ValueError("needs `bg_nbd: {r, alpha, a, b}`, see `backontrack dormancy fit`")
+        return model
 
 
 class FrustrationPolicy(Section):

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class SentimentError(Exception):
-    """Labelled texts or a model file cannot be used. The message names file, line and reason."""
+    """Labelled texts or a model file cannot be used. The message is `file:line: reason`, or `file: reason`."""

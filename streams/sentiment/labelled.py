@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -38,15 +39,15 @@ def read_labelled(path: Path) -> LabelledTexts:
     for line, row in read_rows(path, ("text", "label")):
         label = row["label"].strip().lower()
         if label not in LABELS:
-            raise SentimentError(f"{path}: line {line}: label {row['label']!r} is none of {', '.join(LABELS)}")
+            raise SentimentError(f"{path}:{line}: label {row['label']!r} is none of {', '.join(LABELS)}")
         column = next((name for name in _AUTHORS if name in row), None)
         by_author = column is not None
         author = row[column].strip() if column else row["text"]
         if column and not author:
-            raise SentimentError(f"{path}: line {line}: {column} is empty")
+            raise SentimentError(f"{path}:{line}: {column} is empty")
         rows.append(LabelledText(row["text"], LABELS.index(label), author))
     if not rows:
-        raise SentimentError(f"{path}: line 1: there are no texts below the header")
+        raise SentimentError(f"{path}:1: there are no texts below the header")
     return LabelledTexts(rows, by_author)
 
 
@@ -60,24 +61,24 @@ def read_rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[s
             missing = [name for name in needed if name not in head]
             if missing:
                 raise SentimentError(
-                    f"{path}: line 1: the header has no column {missing[0]}; it has {', '.join(head) or 'nothing'}"
+                    f"{path}:1: the header has no column {missing[0]}; it has {', '.join(head) or 'nothing'}"
                 )
             if len(set(head)) < len(head):
-                raise SentimentError(f"{path}: line 1: a column stands twice in the header")
+                raise SentimentError(f"{path}:1: a column stands twice in the header")
             try:
                 for values in reader:
                     if not values:
                         continue
                     if len(values) != len(head):
                         raise SentimentError(
-                            f"{path}: line {reader.line_num}: {len(values)} values where the header has {len(head)}"
+                            f"{path}:{reader.line_num}: {len(values)} values where the header has {len(head)}"
                         )
                     yield reader.line_num, dict(zip(head, values, strict=True))
             except csv.Error as error:
-                raise SentimentError(f"{path}: line {reader.line_num}: {error}") from None
+                raise SentimentError(f"{path}:{reader.line_num}: {error}") from None
     except UnicodeDecodeError as error:
         raise SentimentError(f"{path}: is not UTF-8 text: {error.reason}") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise SentimentError(f"{path}: is no whole gzip file: {error}") from None
     except OSError as error:
         raise SentimentError(f"{path}: cannot be read: {error.strerror or error}") from None

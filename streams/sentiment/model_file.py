@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from hashlib import sha256
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from streams.sentiment.linear import LinearModel
 FORMAT = "backontrack-sentiment-linear/1"
 _LARGEST = 127
 _DIGITS = 8
+_MOST = 1e300
+"""No sound model comes near it: neither NaN nor infinite, nor a whole number beyond all doubles."""
 
 
 def versioned(model: LinearModel) -> LinearModel:
@@ -54,7 +55,7 @@ def load(path: Path) -> LinearModel:
     except UnicodeDecodeError:
         raise SentimentError(f"{path}: is not UTF-8 text") from None
     except json.JSONDecodeError as error:
-        raise SentimentError(f"{path}: line {error.lineno}: is no JSON: {error.msg}") from None
+        raise SentimentError(f"{path}:{error.lineno}: is no JSON: {error.msg}") from None
     except (RecursionError, ValueError) as error:
         raise SentimentError(f"{path}: is no model: {error}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
@@ -107,4 +108,4 @@ def _wrong(found: dict[str, Any]) -> str | None:
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST

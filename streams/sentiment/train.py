@@ -13,7 +13,6 @@ from hashlib import sha256
 from math import log, sqrt
 from typing import Any, NamedTuple
 
-from streams.sentiment.errors import SentimentError
 from streams.sentiment.labelled import LabelledText, LabelledTexts
 from streams.sentiment.linear import LABELS, LinearModel, LinearScorer, position
 from streams.sentiment.model_file import versioned
@@ -46,13 +45,13 @@ class Recipe(NamedTuple):
 def train(texts: LabelledTexts, recipe: Recipe, progress: Progress = lambda _share: None) -> LinearModel:
     """A model of all texts, with the metrics of `folds` models that each saw a part.
 
-    Raises SentimentError when there are too few texts. `progress` is told the share done, in [0, 1].
+    Raises ValueError when there are too few texts. `progress` is told the share done, in [0, 1].
     """
     rows = texts.rows
     counts = Counter(row.label for row in rows)
     for label in (_NEGATIVE, _POSITIVE):
         if counts[label] < FEWEST:
-            raise SentimentError(f"{counts[label]} {LABELS[label]} texts; at least {FEWEST} are needed")
+            raise ValueError(f"{counts[label]} {LABELS[label]} texts; at least {FEWEST} are needed")
     found = [sorted(grams(row.text)) for row in rows]
     runs = recipe.folds + 1
     metrics = _cross_fit(texts, found, recipe, lambda share: progress(share * recipe.folds / runs))
@@ -87,7 +86,10 @@ def class_of(score: float) -> int:
 
 
 def _cross_fit(texts: LabelledTexts, found: list[list[str]], recipe: Recipe, progress: Progress) -> dict[str, Any]:
-    """Metrics over all texts, each scored by a model that saw nothing of its author."""
+    """Metrics over all texts, each scored by a model that saw nothing of its author.
+
+    None where too few authors are left to learn from: then they would be those of no model.
+    """
     if not recipe.folds:
         return {}
     rows = texts.rows
@@ -97,6 +99,8 @@ def _cross_fit(texts: LabelledTexts, found: list[list[str]], recipe: Recipe, pro
     for fold in range(recipe.folds):
         seen = [number for number, part in enumerate(folds) if part != fold]
         unseen = [number for number, part in enumerate(folds) if part == fold]
+        if not {_NEGATIVE, _POSITIVE} <= {rows[number].label for number in seen}:
+            return {}
         model = _learn(
             [rows[number] for number in seen],
             [found[number] for number in seen],

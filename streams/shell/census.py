@@ -17,6 +17,7 @@ from streams.shell.table import AccountTable
 
 _STEP = 2_000
 _EVERY_S = 15.0
+_NO_TEXT = "none"
 
 
 class Census:
@@ -73,8 +74,7 @@ class Census:
         for partition, owned in self._table.owned.items():
             state = owned.fold.state
             policies[owned.fold.policy.version,] += 1
-            if state.scorer:
-                models[state.scorer,] += 1
+            models[state.scorer or _NO_TEXT,] += 1
             if state.stream_time:
                 behind[str(partition),] = max(0.0, (now - state.stream_time) / 1000)
             for topic, source in state.sources.items():

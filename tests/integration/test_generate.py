@@ -8,10 +8,10 @@ import pytest
 
 from streams import topics
 from streams.cli.main import main
-from streams.history import read_history
 from streams.settings import Settings
 from streams.shell.codec import Codec
 from tests.support.embedded import EmbeddedBroker
+from tests.support.history_files import read_history
 from tests.support.records import read
 
 _FILES = {

@@ -10,7 +10,6 @@ import pytest
 
 from streams.domain.partitioner import partition_of
 from streams.domain.time import format_time
-from streams.history import read_history
 from streams.settings import Settings
 from streams.shell.codec import Codec
 from streams.shell.importer import Importer, ImportFailed
@@ -18,6 +17,7 @@ from streams.shell.log_reader import LogReader
 from streams.topics import CONTROL, TICKETS, USAGE
 from tests.support.cli import run
 from tests.support.embedded import PARTITIONS, EmbeddedBroker
+from tests.support.history_files import read_history
 from tests.support.kafka import RealBroker
 
 START = 1_483_275_393_000

@@ -31,6 +31,7 @@ SNAPSHOT = Snapshot(
     dirty_accounts=40,
     checkpoint_age=1.5,
     policy={("1",): 4},
+    sentiment_model={("vader-3.3.2",): 4},
 )
 
 

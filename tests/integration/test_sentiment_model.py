@@ -60,4 +60,4 @@ def test_a_broken_model_stops_the_worker_at_the_start(cluster: Cluster, tmp_path
     broken.write_text("{", encoding="utf-8")
     with cluster.worker(sentiment_model=str(broken)) as worker:
         assert worker.wait() == 1
-    assert f"{broken}: line 1: is no JSON" in worker.output
+    assert f"{broken}:1: is no JSON" in worker.output

@@ -80,6 +80,7 @@ class History:
         self._number += 1
         event = {"event_id": f"e{self._number}", "account_id": name, "occurred_at": at, "source": "", "cohort": None,
                  "traceparent": None, **fields}  # fmt: skip
+        self.partition.applied[topic] = self._number
         feeds.observe_feed(self.partition, topic, at, self.policy)
         account = self.account_of(name)
         if topic in panel.WATCHED:

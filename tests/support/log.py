@@ -13,8 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from streams import topics
 from streams.domain.partitioner import partition_of
 from streams.domain.time import DAY, HOUR
-from streams.offline import OfflineLog, fold_offline
-from streams.policy.load import default_policy, load_policy
+from streams.policy.load import default_policy
 from streams.policy.model import Policy
 from streams.settings import Settings
 from streams.shell.changelog import PARTITION_KEY
@@ -22,6 +21,7 @@ from streams.shell.codec import Codec
 from streams.shell.envelope import headers, health_headers
 from streams.shell.state_codec import encode_account, encode_partition
 from streams.shell.watermarks import watermarks
+from tests.support import offline
 
 START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
 """A day in November 2023, ms."""
@@ -119,18 +119,16 @@ def fold_log(
     log: Iterable[Entry], app_id: str, partitions: int, end: int | None = None, policy: Policy | None = None
 ) -> Answer:
     """What a worker must answer to the log, by the core alone."""
-    offline = OfflineLog(partitions)
+    written = offline.OfflineLog(partitions)
     codec = Codec(Settings())
     for entry in log:
         # As the codec reads it back, with defaults.
         event = codec.decode(entry.topic, codec.encode(entry.topic, entry.event))
-        offline.append(entry.topic, entry.key, entry.time, event)
+        written.append(entry.topic, entry.key, entry.time, event)
     if end is not None:
-        offline.tick(end)
+        written.tick(end)
     answer = Answer()
-    for fold, outputs in fold_offline(
-        offline, policy or default_policy(), lambda text: load_policy(text, "log"), _scorer()
-    ):
+    for fold, outputs in offline.fold_log(written, policy or default_policy(), _scorer()):
         for output in outputs:
             ce_id = headers(output, app_id)["ce_id"].decode()
             answer.records[output.topic, ce_id] = codec.encode(output.topic, output.record)

@@ -67,6 +67,7 @@ def health(account_id: str, at: int, score: float | None, **changes: Any) -> dic
         "last_change": [],
         "band_score": score,
         "open_episodes": [],
+        "sentiment_scored_by": [],
         "covered": True,
         "segment": "smb",
         "stage": "adoption",

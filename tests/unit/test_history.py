@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.history import BadRow, HistoryFile, read_history
+from streams.history import BadRow, HistoryFile
 from streams.history_mapping import HistoryError, RowError, Rows, load_mapping
 from streams.topics import ACCOUNTS, RESPONSES, SENTIMENT, TICKETS, USAGE
+from tests.support.history_files import read_history
 
 USAGE_CSV = """account_id,time,metric,value
 b,2026-01-05T09:00:00Z,logins,3
@@ -167,6 +168,14 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "u.csv.gz"
     rows = "".join(f"a,2026-01-05,m,{number}\n" for number in range(5000))
     path.write_bytes(gzip.compress(f"account_id,time,metric,value\n{rows}".encode())[:-20])
+    with pytest.raises(HistoryError, match="cannot be read"):
+        list(read_history(path, USAGE))
+
+
+def test_a_file_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    """Its first bytes say gzip, the rest says nothing."""
+    path = tmp_path / "u.csv.gz"
+    path.write_bytes(gzip.compress(b"")[:10] + b"\xff" * 40)
     with pytest.raises(HistoryError, match="cannot be read"):
         list(read_history(path, USAGE))
 

@@ -17,13 +17,13 @@ from streams.domain.outputs import Output
 from streams.domain.time import DAY
 from streams.interventions.lifecycle import State
 from streams.metrics import LABELS, Metrics, Snapshot, StateCollector, definitions, document
-from streams.offline import OfflineLog, fold_offline
-from streams.policy.load import default_policy, load_policy
+from streams.policy.load import default_policy
 from streams.sentiment.vader import VaderScorer
 from streams.settings import Settings
 from streams.shell import schemas
 from streams.shell.codec import Codec
 from tests.support.log import START, small_log
+from tests.support.offline import OfflineLog, fold_log
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = shutil.which("promtool")
@@ -233,7 +233,7 @@ def test_what_the_core_decides_is_counted_with_labels_that_are_known(registry: C
         event = codec.decode(entry.topic, codec.encode(entry.topic, entry.event))
         log.append(entry.topic, entry.key, entry.time, event)
     log.tick(START + 120 * DAY)
-    for fold, outputs in fold_offline(log, policy, lambda text: load_policy(text, "log"), VaderScorer()):
+    for fold, outputs in fold_log(log, policy, VaderScorer()):
         metrics.count_tallies(fold.tallies)
         for output in outputs:
             metrics.count_output(output)

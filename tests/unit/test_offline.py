@@ -13,12 +13,13 @@ from streams.domain.partition import PartitionState
 from streams.domain.partitioner import partition_of
 from streams.domain.time import DAY, HOUR
 from streams.domain.validate import EARLIEST, LATEST
-from streams.offline import LoggedEvent, OfflineLog, accounts_of, bad, fold_offline, in_time, tick_at
+from streams.offline import OfflinePartition, fold_history, in_time, tick_at
 from streams.partition import PartitionFold
 from streams.policy.load import default_policy, load_policy
 from streams.policy.model import Policy
 from streams.shell.codec import Codec
 from tests.support.log import small_log
+from tests.support.offline import LoggedEvent, OfflineLog, fold_log
 from tests.support.shell import START, settings
 
 POLICY = default_policy()
@@ -97,9 +98,9 @@ def test_tick_ends_the_history_of_every_partition() -> None:
     made = logged(usage("e"), partitions=3)
     made.tick(START + DAY)
     made.tick(START + 2 * DAY)
-    times = [fold.state.stream_time for fold, _ in fold_offline(made, POLICY, load)]
+    times = [fold.state.stream_time for fold, _ in fold_log(made, POLICY)]
     assert times == [START + 2 * DAY] * 3
-    assert all(fold.state.applied == {} for fold, _ in fold_offline(made, POLICY, load)), "handed out before"
+    assert all(fold.state.applied == {} for fold, _ in fold_log(made, POLICY)), "handed out before"
 
 
 def test_outputs_are_those_of_the_partition_fold() -> None:
@@ -111,7 +112,7 @@ def test_outputs_are_those_of_the_partition_fold() -> None:
         offline.append(entry.topic, entry.key, entry.time, event)
         fold = by_hand[partition_of(entry.key.encode(), 2)]
         fold.apply(entry.topic, fold.state.applied.get(entry.topic, -1) + 1, entry.time, event)
-    for (fold, outputs), expected in zip(fold_offline(offline, POLICY, load), by_hand, strict=True):
+    for (fold, outputs), expected in zip(fold_log(offline, POLICY), by_hand, strict=True):
         assert outputs == expected.outputs != []
         assert (fold.state, fold.accounts) == (expected.state, expected.accounts)
 
@@ -122,16 +123,16 @@ def test_bad_event_is_passed_over_and_counted() -> None:
     made = OfflineLog(1)
     for event in (usage("e0"), future, {**usage("e2"), "metric": ""}, usage("e3")):
         made.append(topics.USAGE, "a", START, event)
-    [(fold, _)] = fold_offline(made, POLICY, load)
+    [(fold, _)] = fold_log(made, POLICY)
     assert fold.tallies == {(topics.USAGE, "applied"): 2, (topics.USAGE, "dead_lettered"): 2}
     assert fold.state.applied == {topics.USAGE: 3}
     assert fold.accounts["a"].applied == {topics.USAGE: 3}
 
 
 def test_event_may_be_ahead_of_its_record_by_what_the_policy_allows() -> None:
-    item = LoggedEvent(topics.USAGE, 0, 0, START, usage("e", START + POLICY.time.max_future))
-    assert not bad(item, POLICY)
-    assert bad(LoggedEvent(topics.USAGE, 0, 0, START - 1, item.event), POLICY)
+    event = usage("e", START + POLICY.time.max_future)
+    assert OfflinePartition(0, POLICY).apply(topics.USAGE, START, event)
+    assert not OfflinePartition(0, POLICY).apply(topics.USAGE, START - 1, event)
 
 
 def test_absurd_record_time_moves_nothing() -> None:
@@ -139,7 +140,7 @@ def test_absurd_record_time_moves_nothing() -> None:
     made = OfflineLog(1)
     for time, name in ((START, "e0"), (LATEST, "e1"), (EARLIEST - 1, "e2"), (START + HOUR, "e3")):
         made.append(topics.USAGE, "a", time, usage(name, min(time, START)))
-    [(fold, _)] = fold_offline(made, POLICY, load)
+    [(fold, _)] = fold_log(made, POLICY)
     assert fold.tallies == {(topics.USAGE, "applied"): 2, (topics.USAGE, "dead_lettered"): 2}
     assert (fold.state.stream_time, fold.state.applied) == (START + HOUR, {topics.USAGE: 3})
 
@@ -148,7 +149,7 @@ def test_tick_at_an_absurd_time_is_passed_over() -> None:
     """It would end time for the partition."""
     made = logged(usage("e"))
     made.tick(LATEST)
-    [(fold, _)] = fold_offline(made, POLICY, load)
+    [(fold, _)] = fold_log(made, POLICY)
     assert fold.tallies[topics.CONTROL, "dead_lettered"] == 1
     assert fold.state.stream_time == START
 
@@ -160,9 +161,9 @@ def test_limits_are_those_of_the_active_policy() -> None:
     made = OfflineLog(1)
     ahead = [usage(f"e{n}", START + n * HOUR + HOUR) for n in range(2)]
     made.append(topics.USAGE, "a", START, ahead[0])
-    made._place(topics.CONTROL, 0, START + 1, {**tick_at(START + 1), "kind": "policy", "policy": strict})
+    made.place(topics.CONTROL, 0, START + 1, {**tick_at(START + 1), "kind": "policy", "policy": strict})
     made.append(topics.USAGE, "a", START + HOUR, ahead[1])
-    [(fold, _)] = fold_offline(made, POLICY, load)
+    [(fold, _)] = fold_log(made, POLICY)
     assert fold.tallies[topics.USAGE, "applied"] == 1
     assert fold.tallies[topics.USAGE, "dead_lettered"] == 1
 
@@ -197,29 +198,48 @@ def test_events_as_they_are_read_come_in_the_order_of_the_log(
         assert seen == [(item.timestamp, item.topic, item.event) for item in offline.merged(partition)]
 
 
-def test_caller_sees_every_event_after_it_was_applied() -> None:
-    """Bad ones too, so that progress adds up."""
-    made = logged(usage("e0"), {**usage("e1"), "metric": ""}, usage("e2", START + HOUR))
-    seen: list[tuple[int, int]] = []
+def test_history_is_folded_on_the_partitions_that_are_wanted_and_ends_with_a_tick_on_each() -> None:
+    """Accounts of others are passed over; events that would be dead-lettered take their offsets."""
+    wanted = {"a": OfflinePartition(0, POLICY), "b": OfflinePartition(1, POLICY)}
+    nameless = {**usage("e1", START + 1), "metric": ""}
+    history = [usage("e0"), nameless, usage("e2", START + 2, "c"), usage("e3", START + 3)]
+    profiles = [created("c0")]
+    fold_history({topics.USAGE: history, topics.ACCOUNTS: profiles}, wanted.values(), wanted.get, START + DAY)
+    a, b = (partition.fold for partition in wanted.values())
+    assert a.tallies == {
+        (topics.ACCOUNTS, "applied"): 1,
+        (topics.USAGE, "applied"): 2,
+        (topics.USAGE, "dead_lettered"): 1,
+        (topics.CONTROL, "applied"): 1,
+    }
+    assert (a.state.applied[topics.USAGE], wanted["a"].ends[topics.USAGE]) == (2, 3)
+    assert (list(a.accounts), list(b.accounts)) == (["a"], [])
+    assert a.state.stream_time == b.state.stream_time == START + DAY
 
-    def applied(fold: PartitionFold, item: LoggedEvent) -> None:
-        seen.append((item.offset, fold.state.applied[item.topic]))
 
-    list(fold_offline(made, POLICY, load, applied=applied))
-    assert seen == [(0, 0), (1, 1), (2, 2)]
+def test_progress_adds_up_to_all_events() -> None:
+    """Bad ones and those of others too, so that a bar reaches its end."""
+    told: list[int] = []
+    partition = OfflinePartition(0, POLICY)
+    history = [{**usage(f"e{n}", START + n), "metric": "logins" if n % 2 else ""} for n in range(2_500)]
+    fold_history(
+        {topics.USAGE: history}, [partition], lambda _: partition if len(told) < 2 else None, None, told.append
+    )
+    assert len(told) > 1
+    assert sum(told) == 2_500
 
 
 def test_partitions_are_folded_in_order_each_with_its_own_accounts() -> None:
     made = logged(*(usage(account, account=account) for account in "abcdef"), partitions=3)
-    folds = [fold for fold, _ in fold_offline(made, POLICY, load)]
+    folds = [fold for fold, _ in fold_log(made, POLICY)]
     assert [fold.state.partition for fold in folds] == [0, 1, 2]
-    assert [account.account_id for account in accounts_of(folds)] == [
+    assert [name for fold in folds for name in fold.accounts] == [
         account for number in range(3) for account in "abcdef" if partition_of(account.encode(), 3) == number
     ]
 
 
 def test_partition_starts_with_the_policy_that_it_is_folded_under() -> None:
     """As a new partition of the worker does."""
-    [(fold, outputs)] = fold_offline(OfflineLog(1), POLICY, load)
+    [(fold, outputs)] = fold_log(OfflineLog(1), POLICY)
     assert fold.state == PartitionState(0, policy=POLICY.text)
     assert outputs == []

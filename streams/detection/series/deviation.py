@@ -205,6 +205,9 @@ def _search(state: Deviation, y: float, at: int, step: int) -> None:
     row = (at - state.first_at) // step
     search = state.search
     if period_search.feed(search, y, row):
+        if expectation.season_wins(state.bank) and not period_search.due(search):
+            period_search.look_on(search, search.size)  # the oldest rows make room
+            return
         found, shape = period_search.find(search.blocks, search.size, step)
         if found:
             expectation.use_period(state.bank, found, shape, search.size * step, at - state.first_at)

@@ -33,7 +33,8 @@ _SEEN = 13  # rows after which 1/rows is below the gain of the profile
 _CLIP = 3.0 * TO_SD  # mean absolute errors, so 3 standard deviations
 _WARM = 12  # rows before which errors are not known well enough to clip by
 _SLOW_STEP = 4 * HOUR  # the season of longer steps is taken to be the week
-_HANDICAP = (1.0, 1.02, 1.03, 1.06)  # the simpler one is believed at equal errors
+_HANDICAP = (1.0, 1.02, 1.03, 1.06)  # the simpler one is believed at equal errors ...
+_FOUND = 0.97  # ... but a season that was found even before: it alone goes on below a long deviation
 _CHANGE = 0.98  # and what is believed changes for a gain of 2 % only
 _WIN = 0.97  # a season that errs less than this share of the others' errors is no accident
 _LOCAL_STEPS = 12  # the slope of the fast line is carried no further than this over rows that did not come
@@ -41,6 +42,7 @@ _RESOLUTION = 1e-6  # of the level above the first value; single precision has s
 _SAME = 0.06  # periods that differ by less are the same one, known better
 _CALENDAR = (DAY, WEEK)  # exact: never sharpened
 _SURE = 0.005  # a season that does not win is started again when its period was off by more
+_TIMES = 3.5  # a length that was found and does not win is no part of one longer than so many of it
 _FOLDED = 4  # rows that one of the means counts for in the profile
 
 Residuals = tuple[float, float, float, float]
@@ -160,6 +162,8 @@ def _clipped(r: float, error: float, least: float) -> float:
 def choose(bank: Bank) -> None:
     """Believes the expectation with the smallest error, the simpler one when they hardly differ."""
     a, b, c, d = _HANDICAP
+    if bank.proved:
+        c = _FOUND
     best, least = LEVEL, a * bank.level_error
     if b * bank.trend_error < least:
         best, least = TREND, b * bank.trend_error
@@ -167,7 +171,7 @@ def choose(bank: Bank) -> None:
         best, least = SEASON, c * bank.season_error
     if d * bank.local_error < least:
         best, least = LOCAL, d * bank.local_error
-    if best != bank.chosen and least < _CHANGE * _HANDICAP[bank.chosen] * error(bank):
+    if best != bank.chosen and least < _CHANGE * (a, b, c, d)[bank.chosen] * error(bank):
         bank.chosen = best
 
 
@@ -199,9 +203,9 @@ def season_wins(bank: Bank) -> bool:
 def use_period(bank: Bank, period: float, shape: list[float], size: int, elapsed: int) -> None:
     """Takes over a period that was found: sharpens the one in use, or starts a season with it.
 
-    The phase goes on where it is when it is the same period. A multiple of a
-    season that was found, or wins, is the same season, and so is what a season that wins is a multiple of; while one
-    wins, no other is taken.
+    The phase goes on where it is when it is the same period. A multiple of a season that wins is the same season, and
+    so are a small multiple of one that was found and what a season that wins is a multiple of; while one wins, no other
+    is taken.
 
     Args:
         bank: Changed in place.
@@ -213,7 +217,7 @@ def use_period(bank: Bank, period: float, shape: list[float], size: int, elapsed
     wins, known = season_wins(bank), bank.period
     if wins and period < known:
         period *= round(known / period)
-    elif wins or bank.proved:
+    elif wins or (bank.proved and period < _TIMES * known):
         period /= max(1, round(period / known))
     bank.proved = True
     if abs(period - known) < _SAME * known:

@@ -16,7 +16,7 @@ is what noise brings anyway.
 
 from __future__ import annotations
 
-from math import exp, log
+from math import e, exp, log, log10
 
 from streams.detection.series.record import KEPT, rarity
 from streams.detection.series.robust_level import SIGMA, standardised
@@ -63,6 +63,10 @@ OUT_OF_HOURS = 0.5
 """Decades that a value loses which is new at its hour only. No record speaks for it: by day it is usual."""
 LEVEL, CLOCK, SUSTAINED, VOLATILITY, RECORD = 0, 2, 4, 6, 8
 """First side of each residual in `Peaks`."""
+LEAST_LIMIT = 0.5
+"""Decades of evidence below which nothing is new, however many false alarms are permitted."""
+_DECADE = log10(e)
+"""Decades in a nat."""
 AGAIN = 4.0
 """Decades by which a row must beat the newest alarm to raise another at once."""
 MEMORY = 200.0
@@ -71,7 +75,7 @@ MEMORY_SHARE = 0.02
 """... and this share of the rows so far."""
 
 
-def step(state: Novelty, y: float, at: int, rules: SeriesPolicy, *, up: bool, down: bool) -> float:
+def step(state: Novelty, y: float, at: int, rules: SeriesPolicy, *, up: bool, down: bool, strict: float = 0.0) -> float:
     """Strength of the evidence of a row, in [0, 1); 1/2 raises an alarm.
 
     Args:
@@ -81,6 +85,7 @@ def step(state: Novelty, y: float, at: int, rules: SeriesPolicy, *, up: bool, do
         rules: The policy of regular series.
         up: Whether being high can be new. A change of volatility always can.
         down: Whether being low can be new. What is not counted is learnt all the same.
+        strict: Nats of evidence to ask for beyond the limit (`calibration.strictness`).
     """
     if not state.n:
         _begin(state)
@@ -102,7 +107,7 @@ def step(state: Novelty, y: float, at: int, rules: SeriesPolicy, *, up: bool, do
     )
     if evidence <= 0.0:
         return 0.0
-    limit = rules.novelty_limit
+    limit = max(LEAST_LIMIT, rules.novelty_limit + strict * _DECADE)
     return strength(renewed(state, evidence, limit), limit)
 
 

@@ -1,11 +1,15 @@
 """Length of a season from the data, at a constant cost and in 64 numbers.
 
 Block means fill a ring. When it is full, the autocorrelation of what is left after a straight line shows a period that
-lies between five and half of the ring's blocks. If there is none, neighbouring blocks are merged, so that the ring
-reaches twice as far back; past the largest block the search starts again.
+lies between five and half of the ring's blocks. A line and two harmonics fitted to the blocks sharpen it, and refuse
+what is no repeated shape, such as two episodes that happen to lie a period apart. If there is none, neighbouring blocks
+are merged, so that the ring reaches twice as far back; past the largest block the search starts again.
 """
 
 from __future__ import annotations
+
+from math import cos, sin, tau
+from operator import mul
 
 from streams.domain.deviation import PeriodSearch
 from streams.domain.floats import Floats, floats
@@ -21,6 +25,14 @@ _LATER = 0.1  # a longer period must be better by this: multiples of a period ar
 _CLIP = 3.0  # medians of the absolute deviation
 _SNAP = 0.06  # share by which a length may differ from the day or week that it is
 _LONG_GAP = 8  # empty blocks
+_EVIDENT = 0.75  # an autocorrelation that proves a season whose shape two harmonics do not follow, such as narrow peaks
+_PAUSE = 256  # steps after which a season that wins is looked at again
+_FITS = 3  # steps of the fit: it hardly moves after them
+_EDGE = 3.7  # medians of what the fit leaves: 2.5 standard deviations
+_TURN = 0.25  # turns over the ring that a step of the fit may add or take
+_FAR = 0.6  # turns over the ring by which the fit may differ from the autocorrelation
+_LEFT = 0.3  # share of the squares that the fit may leave
+_SMALL = 1e-9  # share of its square below which a column is no column of its own
 _ENOUGH = 16  # blocks in a period: four cycles in the ring
 
 
@@ -41,6 +53,11 @@ def feed(search: PeriodSearch, y: float, row: int) -> bool:
     search.total += y
     search.count += 1
     return closed and (len(search.blocks) >= _RING or len(search.blocks) == _EARLY)
+
+
+def due(search: PeriodSearch) -> bool:
+    """True when a season that wins is worth another look: short ones fill the ring again every few rows."""
+    return search.index * search.size % _PAUSE < _RING // 4 * search.size
 
 
 def look_on(search: PeriodSearch, cycle: float) -> None:
@@ -69,7 +86,10 @@ def find(blocks: Floats, size: int, step: int) -> tuple[float, list[float]]:
     lag = _peak(r)
     if not lag:
         return 0.0, rest
-    length = _sharpen(r, lag) * size * step
+    rough = _sharpen(r, lag)
+    length = (_fitted(rest, rough) or (rough if r[lag] >= _EVIDENT else 0.0)) * size * step
+    if not length:
+        return 0.0, rest
     for known in (DAY, WEEK):
         if abs(length - known) <= _SNAP * known:
             return float(known), rest
@@ -92,12 +112,16 @@ def _level(blocks: Floats) -> list[float]:
 def _autocorrelation(rest: list[float]) -> list[float]:
     """Autocorrelation by lag, from 0 to a little beyond half of the ring; empty when all are equal."""
     n = len(rest)
-    square = sum(x * x for x in rest) / n
+    square = _dot(rest, rest) / n
     if square <= 0.0:
         return []
-    return [
-        sum(a * b for a, b in zip(rest, rest[lag:], strict=False)) / ((n - lag) * square) for lag in range(n // 2 + 2)
-    ]
+    return [_dot(rest, rest[lag:]) / ((n - lag) * square) for lag in range(n // 2 + 2)]
+
+
+def _dot(a: list[float], b: list[float]) -> float:
+    """Sum of the products, as far as both go."""
+    total: float = sum(map(mul, a, b))
+    return total
 
 
 def _peak(r: list[float]) -> int:
@@ -127,3 +151,63 @@ def _vertex(r: list[float], lag: int) -> float:
     before, here, after = r[lag - 1], r[lag], r[lag + 1]
     bend = before - 2.0 * here + after
     return lag + (0.5 * (before - after) / bend if bend < 0.0 else 0.0)
+
+
+def _fitted(rest: list[float], period: float) -> float:
+    """The period in blocks at which a line and two harmonics fit best, by Gauss and Newton.
+
+    Blocks that lie far off the fit, by the median, count as if they lay at the edge (Huber 1964, Ann. Math. Stat. 35),
+    so that episodes move it little. 0 when the fit leaves too much or goes too far.
+    """
+    n, p, clean = len(rest), period, rest
+    middle = (n - 1) / 2.0
+    time = [i - middle for i in range(n)]
+    for _ in range(_FITS):
+        w = tau / p
+        angle = [w * t for t in time]
+        c, s = list(map(cos, angle)), list(map(sin, angle))
+        c2, s2 = [2.0 * a * a - 1.0 for a in c], [2.0 * a * b for a, b in zip(c, s, strict=True)]
+        # In time centred on 0 the even columns and the odd ones do not touch: two small systems instead of a large one.
+        even, odd = ([1.0] * n, c, c2), (time, s, s2)
+        a0, a1, a2 = _solve(even, clean)
+        b0, b1, b2 = _solve(odd, clean)
+        fit = [
+            a0 + b0 * t + a1 * u + b1 * v + a2 * x + b2 * z
+            for t, u, v, x, z in zip(time, c, s, c2, s2, strict=True)
+        ]  # fmt: skip
+        # How the fit changes with the logarithm of the frequency.
+        turn = [
+            w * t * (b1 * u - a1 * v + 2.0 * (b2 * x - a2 * z))
+            for t, u, v, x, z in zip(time, c, s, c2, s2, strict=True)
+        ]
+        e0, e1, e2 = _solve(even, turn)
+        o0, o1, o2 = _solve(odd, turn)
+        free = [
+            d - e0 - o0 * t - e1 * u - o1 * v - e2 * x - o2 * z
+            for d, t, u, v, x, z in zip(turn, time, c, s, c2, s2, strict=True)
+        ]
+        left = [y - f for y, f in zip(rest, fit, strict=True)]
+        edge = _EDGE * sorted(map(abs, left))[n // 2]
+        left = [max(-edge, min(edge, r)) for r in left]
+        clean = [f + r for f, r in zip(fit, left, strict=True)]
+        size = _dot(free, free)
+        if size <= 0.0:
+            return 0.0
+        p /= 1.0 + max(-_TURN * p / n, min(_TURN * p / n, _dot(left, free) / size))
+    if _dot(left, left) > _LEFT * _dot(clean, clean) or abs(p - period) * n > _FAR * period * period:
+        return 0.0
+    return p
+
+
+def _solve(columns: tuple[list[float], list[float], list[float]], y: list[float]) -> tuple[float, float, float]:
+    """Least squares on three columns: coefficients, 0 for a column that the others hold."""
+    k, u, v = columns
+    kk, ku, kv, uu, uv, vv = _dot(k, k), _dot(k, u), _dot(k, v), _dot(u, u), _dot(u, v), _dot(v, v)
+    ky, uy, vy = _dot(k, y), _dot(u, y), _dot(v, y)
+    f, g = ku / kk, kv / kk
+    uu, uv, vv, uy, vy = uu - f * ku, uv - f * kv, vv - g * kv, uy - f * ky, vy - g * ky
+    h = uv / uu if uu > _SMALL * kk else 0.0
+    vv, vy = vv - h * uv, vy - h * uy
+    c = vy / vv if vv > _SMALL * kk else 0.0
+    b = (uy - uv * c) / uu if uu > _SMALL * kk else 0.0
+    return (ky - ku * b - kv * c) / kk, b, c

@@ -32,7 +32,7 @@ _FAR = 3.0  # a row further off than this is not back, ...
 _FAR_SAYS = -0.5  # ... and says so
 
 
-def step(state: Segments, y: float, at: int, step: int, rules: SeriesPolicy) -> Change | None:
+def step(state: Segments, y: float, at: int, step: int, rules: SeriesPolicy, strict: float = 0.0) -> Change | None:
     """Judges and learns a row.
 
     Args:
@@ -41,6 +41,7 @@ def step(state: Segments, y: float, at: int, step: int, rules: SeriesPolicy) -> 
         at: Its event time in ms, not before that of the row before.
         step: Time between rows in ms.
         rules: Options of regular series.
+        strict: Nats of evidence to ask for beyond the penalty (`calibration.strictness`).
 
     Returns:
         What happened. `opened` while an episode is open takes its place.
@@ -56,7 +57,7 @@ def step(state: Segments, y: float, at: int, step: int, rules: SeriesPolicy) -> 
         change = _inside(state, y, at, rules)
         if change is not None:
             return change
-    return None if state.n % _EVERY else _search(state, step, rules)
+    return None if state.n % _EVERY else _search(state, step, rules, strict)
 
 
 def expected(state: Segments, at: int) -> float:
@@ -84,13 +85,13 @@ def _usual(state: Segments) -> float:
     return sd * sd
 
 
-def _search(state: Segments, step: int, rules: SeriesPolicy) -> Change | None:
+def _search(state: Segments, step: int, rules: SeriesPolicy, strict: float) -> Change | None:
     """Looks for a change in the segment; where there is none, what is expected is learnt from it."""
     times = block.middles(state.blocks, step)
     usual = _usual(state)
     found = best.find(state.blocks, times, usual)
     whole = found.whole
-    limit = rules.change_penalty * log(whole.rows)
+    limit = max(0.0, rules.change_penalty * log(whole.rows) + 2.0 * strict)
     if found.block and found.evidence > limit:
         return _change(state, found, times, step, rules)
     middle = state.blocks.start_at + round(whole.middle * step)

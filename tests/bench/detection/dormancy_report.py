@@ -20,9 +20,9 @@ from rich.table import Table
 from streams import topics
 from streams.detection.dormancy import probability_gone
 from streams.domain.time import parse_time
-from streams.offline import OfflineLog, fold_offline
-from streams.policy.load import default_policy, load_policy
+from streams.policy.load import default_policy
 from tests.support.data import data_directory
+from tests.support.offline import OfflineLog, fold_log
 
 EDGES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 1.0)
 Pairs = list[tuple[float, bool]]
@@ -52,7 +52,7 @@ def judged(data: Path, partitions: int) -> Pairs:
     log.tick(until)
     chance = {
         account.account_id: probability_gone(account, fold.state, until, policy)
-        for fold, _ in fold_offline(log, policy, lambda text: load_policy(text, "policy record"))
+        for fold, _ in fold_log(log, policy)
         for account in fold.accounts.values()
     }
     return sorted((chance[row["account_id"]], row["purchase_days_next_39_weeks"] == "0") for row in labels)

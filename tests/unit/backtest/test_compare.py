@@ -123,7 +123,11 @@ def test_quantile_is_a_value_that_occurs() -> None:
     assert quantile([], 0.5) is None
 
 
-def test_policies_are_told_apart_by_version_else_by_file_else_by_number() -> None:
-    assert names_of([("a", "1"), ("b", "2")]) == ["1", "2"]
-    assert names_of([("a", "1"), ("b", "1")]) == ["a", "b"]
-    assert names_of([("a", "1"), ("a", "1"), ("b", "2")]) == ["a-1", "a-2", "2"]
+def test_policies_are_told_apart_by_file_else_by_number() -> None:
+    assert names_of(["a", "b"]) == ["a", "b"]
+    assert names_of(["a", "a", "b"]) == ["a-1", "a-2", "b"]
+
+
+def test_no_two_policies_have_the_same_name() -> None:
+    """Files are named by it: one would overwrite the other."""
+    assert names_of(["a-2", "a", "a"]) == ["a-2", "a-1", "a-3"]

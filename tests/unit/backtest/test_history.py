@@ -8,9 +8,9 @@ import pytest
 
 from streams.backtest.history import Survey, events, first_refusal, measurements, survey
 from streams.domain.partitioner import partition_of
-from streams.history import read_history
 from streams.history_mapping import HistoryError
 from streams.topics import TICKETS, USAGE
+from tests.support.history_files import read_history
 
 HEAD = "account_id,time,metric,value\n"
 

@@ -101,9 +101,10 @@ def test_names_that_need_quotes_are_quoted(tmp_path: Path) -> None:
 
 
 def test_compressed_output_is_readable_and_the_same_every_time(tmp_path: Path) -> None:
-    usage, out = weekly(tmp_path), tmp_path / "s.csv.gz"
+    """Whatever it is called."""
+    usage = weekly(tmp_path)
     made = []
-    for _ in range(2):
+    for out in (tmp_path / "s.csv.gz", tmp_path / "other.csv.gz"):
         run("backtest", "--usage", str(usage), "--scores", str(out))
         made.append(out.read_bytes())
     assert gzip.decompress(made[0]).startswith(b"account_id,time,metric,score\nacme,2026-01-01T09:00:00Z,logins,")
@@ -127,6 +128,20 @@ def test_one_policy_writes_the_files_that_were_named_and_several_one_each(tmp_pa
     assert (tmp_path / "e.csv").exists()
     assert run(*one, "--policy", str(tmp_path / "b.yaml")).code == 0
     assert (tmp_path / "e.a.csv").read_text() == (tmp_path / "e.b.csv").read_text() == (tmp_path / "e.csv").read_text()
+
+
+def test_several_policies_are_called_after_their_files_everywhere(tmp_path: Path) -> None:
+    """Whatever their versions are: in the table, in JSON, in the names of what is written."""
+    words = ["backtest", "--usage", str(weekly(tmp_path)), "--episodes", str(tmp_path / "e.csv")]
+    for name, version in (("now", 7), ("next", 8)):
+        (tmp_path / f"{name}.yaml").write_text(f'extends: default\nversion: "{version}"\n', encoding="utf-8")
+        words += ["--policy", str(tmp_path / f"{name}.yaml")]
+    table_ = run(*words).out
+    assert "policies now (version 7), next (version 8) on" in " ".join(table_.split())
+    made = json.loads(run(*words, "--json").out)
+    assert [(one["name"], one["version"]) for one in made["policies"]] == [("now", "7"), ("next", "8")]
+    assert all((tmp_path / f"e.{one['name']}.csv").exists() for one in made["policies"])
+    assert (made["differences"][0]["first"], made["differences"][0]["other"]) == ("now", "next")
 
 
 def test_json_compares_further_policies_with_the_first(tmp_path: Path) -> None:
@@ -186,6 +201,52 @@ def test_wrong_use_is_told(tmp_path: Path, words: tuple[str, ...], told: str) ->
 def test_folder_that_is_not_there_is_told_before_the_work(tmp_path: Path, option: str) -> None:
     ended = run("backtest", "--usage", str(weekly(tmp_path)), option, str(tmp_path / "nowhere" / "x"))
     assert (ended.code, ended.err) == (1, f"error: {tmp_path / 'nowhere' / 'x'}: No such file or directory\n")
+
+
+def test_inputs_are_not_overwritten(tmp_path: Path) -> None:
+    usage = weekly(tmp_path)
+    before = usage.read_bytes()
+    ended = run("backtest", "--usage", str(usage), "--scores", str(tmp_path / "." / "usage.csv"))
+    assert (ended.code, usage.read_bytes()) == (2, before)
+
+
+def test_no_two_outputs_go_to_one_file(tmp_path: Path) -> None:
+    both = str(tmp_path / "out.csv")
+    assert run("backtest", "--usage", str(weekly(tmp_path)), "--scores", both, "--episodes", both).code == 2
+
+
+@pytest.mark.parametrize("content", ["", HEAD, "no history\n"])
+def test_history_without_events_is_refused(tmp_path: Path, content: str) -> None:
+    """A figure of nothing would look like good news."""
+    (tmp_path / "usage.csv").write_text(content, encoding="utf-8")
+    ended = run("backtest", "--usage", str(tmp_path / "usage.csv"), "--scores", str(tmp_path / "s.csv"))
+    assert (ended.code, ended.err) == (1, f"error: there are no events in {tmp_path / 'usage.csv'}\n")
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_one_file_without_events_is_told(tmp_path: Path) -> None:
+    tickets = tmp_path / "tickets.csv"
+    tickets.write_text("account_id,time,ticket_id,change\n", encoding="utf-8")
+    ended = run("backtest", "--usage", str(weekly(tmp_path)), "--tickets", str(tickets))
+    assert (ended.code, ended.err) == (0, f"note: there are no events in {tickets}\n")
+
+
+def test_history_beyond_its_end_is_refused(tmp_path: Path) -> None:
+    """Who is gone on a day is told without knowing what came after it."""
+    ended = run("backtest", "--usage", str(weekly(tmp_path)), "--until", "2026-06-01", "--scores", str(tmp_path / "s"))
+    assert ended.code == 1
+    assert ended.err.startswith("error: --until 2026-06-01 lies before the last event, 2026-12-2")
+    assert not (tmp_path / "s").exists()
+
+
+def test_complaint_that_came_twice_counts_once(tmp_path: Path) -> None:
+    """As it does for the fold, which knows it by its event id."""
+    tickets, said = tmp_path / "tickets.csv", tmp_path / "said.csv"
+    head = "event_id,account_id,time"
+    tickets.write_text(f"{head},ticket_id,change\n" + "t,acme,2026-01-05,1,opened\n" * 2, encoding="utf-8")
+    said.write_text(f"{head},channel,score\n" + "s,acme,2026-01-06,chat,-0.9\n" * 2, encoding="utf-8")
+    made = summary("--tickets", str(tickets), "--sentiment", str(said))
+    assert made["policies"][0]["leads"]["complaint"]["events"] == 2
 
 
 def test_policy_is_told_with_file_and_line(tmp_path: Path) -> None:

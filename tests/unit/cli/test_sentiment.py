@@ -74,14 +74,16 @@ def test_show_tells_what_a_model_is(model: Path) -> None:
     ("arguments", "reason"),
     [
         (("show", "{tmp}/none.json"), "none.json: cannot be read"),
-        (("score", "hi", "--model", "{tmp}/bad.json"), "bad.json: line 1: is no JSON"),
-        (("train", "--texts", "{tmp}/bad.csv", "--out", "{tmp}/m.json"), "bad.csv: line 2: label 'x'"),
+        (("score", "hi", "--model", "{tmp}/bad.json"), "bad.json:1: is no JSON"),
+        (("train", "--texts", "{tmp}/bad.csv", "--out", "{tmp}/m.json"), "bad.csv:2: label 'x'"),
+        (("train", "--texts", "{tmp}/few.csv", "--out", "{tmp}/m.json"), "few.csv: 0 negative texts; at least 10"),
     ],
 )
 def test_wrong_files_are_refused_in_one_line(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
     """Without a traceback."""
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     (tmp_path / "bad.csv").write_text("text,label\nhi,x\n", encoding="utf-8")
+    (tmp_path / "few.csv").write_text("text,label\nhi,positive\n", encoding="utf-8")
     done = run("sentiment", *(word.format(tmp=tmp_path) for word in arguments))
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert reason in done.err
@@ -91,6 +93,26 @@ def test_wrong_files_are_refused_in_one_line(tmp_path: Path, arguments: tuple[st
 def test_wrong_use_is_told(arguments: tuple[str, ...]) -> None:
     """Exit code 2."""
     assert run("sentiment", *arguments).code == 2
+
+
+def test_texts_are_not_overwritten_by_their_scores(tmp_path: Path) -> None:
+    """Exit code 2, and the file stays as it is."""
+    texts = tmp_path / "texts.csv"
+    texts.write_text("text\nlovely\n", encoding="utf-8")
+    done = run("sentiment", "score", "--texts", str(texts), "--out", str(texts))
+    assert (done.code, texts.read_text(encoding="utf-8")) == (2, "text\nlovely\n")
+
+
+def test_scores_of_a_missing_file_leave_nothing_behind(tmp_path: Path) -> None:
+    """Not even an empty file."""
+    done = run("sentiment", "score", "--texts", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out.csv"))
+    assert (done.code, list(tmp_path.iterdir())) == (1, [])
+
+
+def test_folder_of_the_model_is_looked_for_before_the_training(tmp_path: Path) -> None:
+    """So that nobody trains in vain: here before the labels are read."""
+    done = run("sentiment", "train", "--texts", str(tmp_path / "none.csv"), "--out", str(tmp_path / "none" / "m.json"))
+    assert (done.code, done.err) == (1, f"error: {tmp_path / 'none' / 'm.json'}: there is no such folder\n")
 
 
 @pytest.mark.parametrize("command", ["worker", "backtest"])

@@ -1,8 +1,10 @@
 """From the permitted rate of false alarms to the evidence that raises a drop."""
 
+from math import log
+
 import pytest
 
-from streams.detection.calibration import evidence_limit, limit_for
+from streams.detection.calibration import evidence_limit, limit_for, strictness
 from streams.domain.time import DAY, HOUR, WEEK
 from streams.policy.load import default_policy
 from streams.policy.signals import DetectionPolicy, MetricPolicy
@@ -67,3 +69,10 @@ def test_the_metrics_of_an_account_together_keep_the_promise() -> None:
     policy = default_policy().model_copy(update={"detection": allowed(0.6)})
     alone = [rate(name, WEEKLY, policy, 100, seed=5, signals=4) for name in ("exponential", "log-normal")]
     assert all(4 * figure < 0.6 for figure in alone)
+
+
+def test_strictness_is_nought_for_one_metric_at_the_reference_rate() -> None:
+    """More metrics, or fewer permitted alarms, ask for more evidence: a nat for each factor of e."""
+    assert strictness(0.2) == 0.0
+    assert strictness(0.2, 5) == pytest.approx(log(5))
+    assert strictness(2.0) == pytest.approx(-log(10))

@@ -1,9 +1,11 @@
 """The other detectors: one finding each, given once."""
 
+import random
+
 import pytest
 
 from streams import topics
-from streams.domain.time import DAY, HOUR, MINUTE
+from streams.domain.time import DAY, HOUR, MINUTE, WEEK
 from tests.support.history import MONDAY, History, daily
 
 
@@ -166,3 +168,17 @@ def test_an_account_that_has_left_is_left_in_peace() -> None:
     history.pass_to(MONDAY + 30 * DAY)
     assert history.kinds() == []
     assert topics.TICKETS in history.partition.sources
+
+
+def test_noise_of_metrics_alone_raises_no_low_score() -> None:
+    """Two metrics of spend that go up and down together, without any change."""
+    history, draw = History(), random.Random(4)
+    for week in range(104):
+        for account, at in enumerate(sorted(draw.randrange(WEEK) for _ in range(12))):
+            value = draw.expovariate(1 / 40)
+            if draw.random() < 0.7:
+                history.usage(MONDAY + week * WEEK + at, value, "spend", f"a{account}")
+                history.usage(MONDAY + week * WEEK + at, value / 4, "lines", f"a{account}")
+    scores = [c[1] for c in history.changes if c[1] is not None]
+    assert min(scores) < history.policy.detection.threshold.score
+    assert sum(finding.kind == "threshold" for _, finding in history.findings) <= 2

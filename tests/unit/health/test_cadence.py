@@ -88,3 +88,14 @@ def test_a_machine_report_is_no_rhythm_of_the_customer() -> None:
         history.usage(MONDAY + i * DAY, 20.0 + i % 3, "queue_length")
     assert history.account.signals.metrics["queue_length"].shape == "level"
     assert history.account.signals.rhythm.last_at == 0
+
+
+def test_the_reports_of_several_gauges_are_no_rhythm_either() -> None:
+    """Nor does another account's use make one that only has gauges overdue."""
+    history = History()
+    for i in range(60):
+        history.usage(MONDAY + i * DAY, 20.0 + i % 3, "queue_length")
+        history.usage(MONDAY + i * DAY + 1, 50.0 + i % 5, "free_capacity")
+        history.usage(MONDAY + i * DAY + 2, 30.0, "logins", "other")
+    assert history.account.signals.rhythm.last_at == 0
+    assert history.kinds() == []

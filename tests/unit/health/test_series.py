@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from math import isfinite
 from typing import Literal
 
 import pytest
 
 from streams import topics
-from streams.domain.time import DAY, HOUR
+from streams.domain.time import DAY, HOUR, MINUTE, SECOND
+from streams.outcomes.verification import verdict
 from streams.policy.load import default_policy
 from streams.policy.model import Policy
 from streams.policy.signals import MetricPolicy
@@ -88,6 +90,36 @@ def test_a_bound_of_the_policy_holds_for_a_gauge_too() -> None:
     assert "threshold" in history.kinds()
 
 
+def test_a_bound_that_is_passed_within_an_hour_is_seen_at_once() -> None:
+    """Health of a gauge is looked at by the hour or day; a bound by each sample that is beyond it."""
+    history = fed(policy_with(threshold=0.0), 0.0, DIP, 300 * SECOND, rows=300)
+    low = MONDAY + 300 * 300 * SECOND
+    for i, value in enumerate((-1.0, -1.0, -1.0, 100.0)):
+        history.usage(low + i * 300 * SECOND, value, GAUGE)
+    assert low // HOUR == (low + 900 * SECOND) // HOUR
+    ((_, finding),) = [found for found in history.findings if found[1].kind == "threshold"]
+    assert (finding.onset_at, finding.at) == (low, low + 600 * SECOND)
+
+
+def test_a_gauge_is_back_beyond_its_bound_when_that_has_held() -> None:
+    """Also where a single sample is enough to be found."""
+    history = fed(policy_with(threshold=90.0, min_run=1), -15.0, DIP)
+    ((_, finding),) = [found for found in history.findings if found[1].kind == "threshold"]
+    judged = verdict(
+        history.account,
+        history.partition,
+        finding.kind,
+        finding.dimension,
+        GAUGE,
+        finding.baseline,
+        finding.onset_at,
+        finding.at,
+        MONDAY + (DIP.stop + 5) * HOUR,
+        history.policy,
+    )
+    assert judged.outcome == "recovered"
+
+
 def test_an_older_sample_changes_nothing() -> None:
     """Its moment has been judged."""
     history = fed(policy_with(), 0.0, DIP, rows=60)
@@ -116,3 +148,61 @@ def test_episodes_of_a_gauge_never_overlap() -> None:
     assert len(ends) == 4
     assert all(end.onset_at <= end.opened_at for end in ends)
     assert all(before.opened_at < after.opened_at for before, after in pairwise(ends))
+
+
+@pytest.mark.parametrize("size", [1e100, 1e38, 1e-160, 1e-320])
+@pytest.mark.parametrize("step", [HOUR, DAY])
+def test_no_reading_that_is_let_in_breaks_a_gauge(size: float, step: int) -> None:
+    """Whatever comes, what is known stays a number."""
+    history, draw = History(policy_with(watch="both")), random.Random(2)
+    for i in range(400):
+        value = draw.gauss(0, 1) * size if i < 200 else draw.choice([size, -size, 0.0, 1.0])
+        history.usage(MONDAY + i * step, value, GAUGE)
+    signal = history.account.signals.metrics[GAUGE]
+    assert all(isfinite(known) for known in (signal.level, signal.noise, signal.recent, signal.evidence))
+    assert signal.score is not None
+    assert 0.0 <= signal.score <= 100.0
+
+
+def test_a_gauge_that_comes_at_another_pace_is_learnt_anew() -> None:
+    """Each row would else be a gap, and nothing would ever be seen."""
+    history, draw = History(policy_with()), random.Random(2)
+    for i in range(60):
+        history.usage(MONDAY + i * MINUTE, 100.0 + draw.gauss(0, 1), GAUGE)
+    slow = MONDAY + DAY
+    for i in range(300):
+        value = 100.0 + draw.gauss(0, 1) - (30.0 if i >= 250 else 0.0)
+        history.usage(slow + i * 6 * HOUR, value, GAUGE)
+    series = history.account.signals.metrics[GAUGE].series
+    assert series is not None
+    assert abs(series.step - 6 * HOUR) < HOUR
+    ((_, finding),) = history.findings
+    assert finding.onset_at >= slow + 249 * 6 * HOUR
+
+
+def test_a_few_long_gaps_are_lost_reports() -> None:
+    """What was learnt stays."""
+    history, draw = History(policy_with()), random.Random(2)
+    at = MONDAY
+    for i in range(200):
+        at += 2 * DAY if i % 20 == 19 else HOUR
+        history.usage(at, 100.0 + draw.gauss(0, 1), GAUGE)
+    assert history.account.signals.metrics[GAUGE].n == 200
+
+
+def opened(rate: float, metrics: int) -> int:
+    """How many changes a year of pure hourly noise of one gauge shows, among so many metrics."""
+    policy = policy_with(watch="both")
+    detection = policy.detection.model_copy(update={"max_false_alarms_per_account_year": rate})
+    history, draw = History(policy.model_copy(update={"detection": detection})), random.Random(8)
+    for extra in range(metrics - 1):
+        history.usage(MONDAY, 1.0, f"other-{extra}")
+    for i in range(4_000):
+        history.usage(MONDAY + i * HOUR, draw.gauss(0, 1), GAUGE)
+    return sum(finding.subject == GAUGE for _, finding in history.findings)
+
+
+def test_the_permitted_rate_reaches_gauges_and_is_shared_by_metrics() -> None:
+    """More alarms when more are permitted, fewer when others have a part in them."""
+    assert opened(0.2, 1) <= 1
+    assert opened(52.0, 1) > opened(52.0, 4) > 0

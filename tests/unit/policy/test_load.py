@@ -99,6 +99,15 @@ def test_a_number_without_a_unit_is_no_duration() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["time: {session: 0h}", "health: {half_life: 0d}", "detection: {forecast: {horizon: 0d}}"]
+)
+def test_times_that_are_divided_by_are_not_zero(text: str) -> None:
+    """They are refused on load, not found out by the first event."""
+    with pytest.raises(PolicyError, match="greater than 0"):
+        load_policy(f"extends: default\n{text}", "test.yaml")
+
+
 def test_a_key_that_stands_twice_is_refused() -> None:
     """The second line, and where the first is."""
     assert problems("extends: default\nguardrails: {}\nversion: 2\nguardrails: {}\n") == [

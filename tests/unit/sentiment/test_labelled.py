@@ -33,15 +33,15 @@ def test_without_authors_equal_texts_stay_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "line 1: the header has no column text; it has nothing"),
-        ("text,score\nhi,1\n", "line 1: the header has no column label; it has text, score"),
-        ("text,label,text\nhi,neutral,x\n", "line 1: a column stands twice"),
-        ("text,label\n", "line 1: there are no texts"),
-        ("text,label\nhi,neutral\nhi,angry\n", "line 3: label 'angry' is none of negative, neutral, positive"),
-        ("text,label\nhi\n", "line 2: 1 values where the header has 2"),
-        ('text,label\n"hi\nyou",neutral\nx,,y\n', "line 4: 3 values where the header has 2"),
-        ("text,label,author\nhi,neutral,\n", "line 2: author is empty"),
-        ('text,label\n"hi,neutral\n', "line 2: unexpected end of data"),
+        ("", ":1: the header has no column text; it has nothing"),
+        ("text,score\nhi,1\n", ":1: the header has no column label; it has text, score"),
+        ("text,label,text\nhi,neutral,x\n", ":1: a column stands twice"),
+        ("text,label\n", ":1: there are no texts"),
+        ("text,label\nhi,neutral\nhi,angry\n", ":3: label 'angry' is none of negative, neutral, positive"),
+        ("text,label\nhi\n", ":2: 1 values where the header has 2"),
+        ('text,label\n"hi\nyou",neutral\nx,,y\n', ":4: 3 values where the header has 2"),
+        ("text,label,author\nhi,neutral,\n", ":2: author is empty"),
+        ('text,label\n"hi,neutral\n', ":2: unexpected end of data"),
     ],
 )
 def test_a_wrong_file_is_refused_with_line_and_reason(tmp_path: Path, content: str, reason: str) -> None:
@@ -50,7 +50,7 @@ def test_a_wrong_file_is_refused_with_line_and_reason(tmp_path: Path, content: s
     path.write_text(content, encoding="utf-8")
     with pytest.raises(SentimentError) as refused:
         read_labelled(path)
-    assert str(refused.value).startswith(f"{path}: {reason}")
+    assert str(refused.value).startswith(f"{path}{reason}")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,7 @@ def test_a_wrong_file_is_refused_with_line_and_reason(tmp_path: Path, content: s
         ("t.csv", b"text,label\n\xff,neutral\n", "is not UTF-8 text"),
         ("t.csv.gz", b"text,label\n", "is no whole gzip file"),
         ("t.csv.gz", gzip.compress(b"text,label\n" * 9)[:-12], "is no whole gzip file"),
+        ("t.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "is no whole gzip file"),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

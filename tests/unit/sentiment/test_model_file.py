@@ -39,6 +39,8 @@ def test_other_weights_are_another_version() -> None:
         ({"format": "other/1"}, "`format` must be"),
         ({"scale": 0}, "`scale` must be a positive number"),
         ({"scale": "1"}, "`scale` must be a positive number"),
+        ({"scale": 10**400}, "`scale` must be a positive number"),
+        ({"bias": [0.0, float("nan")]}, "`bias` must be two numbers"),
         ({"bias": [1.0]}, "`bias` must be two numbers"),
         ({"bias": [1.0, True]}, "`bias` must be two numbers"),
         ({"weights": []}, "`weights` must be an object"),
@@ -63,10 +65,10 @@ def test_a_broken_model_is_refused_with_the_reason(tmp_path: Path, change: dict[
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b'{\n"format": 1,\n', "line 3: is no JSON"),
+        (b'{\n"format": 1,\n', ":3: is no JSON"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"[1]", "is no sentiment model"),
-        (b"", "line 1: is no JSON"),
+        (b"", ":1: is no JSON"),
         (b"[" * 100_000, "is no model"),
     ],
 )

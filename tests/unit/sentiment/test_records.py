@@ -7,12 +7,12 @@ import pytest
 
 from streams import topics
 from streams.domain.time import DAY, HOUR, MINUTE
-from streams.offline import OfflineLog, fold_offline
 from streams.partition import PartitionFold
-from streams.policy.load import default_policy, load_policy
+from streams.policy.load import default_policy
 from streams.settings import Settings
 from streams.shell.codec import Codec
 from tests.support.history import MONDAY
+from tests.support.offline import OfflineLog, fold_log
 
 SOUR = ("we like the export", "it was fine until now", "the export is broken", "broken again, this is bad")
 POLITE = ("thank you very much", "ok, great, thanks", "have a nice weekend, best regards", "thanks again for your help")
@@ -61,7 +61,7 @@ class Customer:
         self.log.tick(until)
         policy = default_policy()
         codec = Codec(Settings())
-        fold, outputs = next(iter(fold_offline(self.log, policy, lambda text: load_policy(text, "log"), Words())))
+        fold, outputs = next(iter(fold_log(self.log, policy, Words())))
         return fold, [{"topic": o.topic, **codec.decode(o.topic, codec.encode(o.topic, o.record))} for o in outputs]
 
     def _add(self, topic: str, at: int, fields: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from streams.sentiment.errors import SentimentError
 from streams.sentiment.labelled import LabelledText, LabelledTexts
 from streams.sentiment.linear import LABELS, LinearScorer
 from streams.sentiment.model_file import render
@@ -79,7 +78,7 @@ def test_too_few_texts_of_a_label_are_refused() -> None:
     """With how many there are."""
     texts = help_desk()
     few = replace_label(texts, keep=9)
-    with pytest.raises(SentimentError, match="9 negative texts; at least 10 are needed"):
+    with pytest.raises(ValueError, match="9 negative texts; at least 10 are needed"):
         train(few, RECIPE)
 
 
@@ -116,6 +115,12 @@ def test_a_version_depends_on_the_texts() -> None:
     recipe = RECIPE._replace(folds=0)
     assert train(texts, recipe).version != train(more, recipe).version
     assert train(texts, recipe).metrics == {}
+
+
+def test_too_few_authors_to_set_some_apart_are_not_measured() -> None:
+    """A model that has seen nobody else would be measured as if it had."""
+    one = LabelledTexts([row._replace(author="only") for row in help_desk().rows], by_author=True)
+    assert train(one, RECIPE).metrics == {}
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])

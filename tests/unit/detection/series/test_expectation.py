@@ -8,6 +8,7 @@ import pytest
 
 from streams.detection.series import deviation, expectation, period_search
 from streams.domain.deviation import Bank, Deviation, PeriodSearch
+from streams.domain.floats import Floats, floats
 from streams.domain.time import DAY, HOUR, WEEK
 from streams.policy.signals import SeriesPolicy
 
@@ -88,6 +89,45 @@ def test_a_multiple_of_a_season_that_was_found_is_the_same_season() -> None:
     assert bank.period == 1.5 * DAY
 
 
+def test_a_short_season_that_does_not_win_gives_way() -> None:
+    """A chance find in the first rows is no part of every longer season."""
+    bank = Bank()
+    expectation.start(bank, STEP)
+    expectation.use_period(bank, 24.0 * STEP, [0.0] * 64, STEP, 64 * STEP)
+    expectation.use_period(bank, 200.0 * STEP, [0.0] * 64, 8 * STEP, 600 * STEP)
+    assert bank.period == 200.0 * STEP
+
+
+def cycles(period: float, *, sigma: float = 0.3, dip: float = 0.0, seed: int = 1) -> Floats:
+    """A full ring with a wave of so many blocks, noise, and a dip of six blocks."""
+    draw, shape = random.Random(seed), wave(period, 3.0)
+    return floats([shape(i) + draw.gauss(0, sigma) - (dip if 20 <= i < 26 else 0.0) for i in range(64)])
+
+
+@pytest.mark.parametrize("period", [13.3, 20.2, 27.9])
+def test_an_episode_hardly_moves_the_length(period: float) -> None:
+    """The period or a multiple, within a hundredth of it."""
+    found, _ = period_search.find(cycles(period, dip=4.0), 1, STEP)
+    times = found / STEP / period
+    assert times == pytest.approx(max(1, round(times)), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_episodes_are_no_season(seed: int) -> None:
+    """Their distance stands out in the autocorrelation, but it is no cycle that repeats."""
+    draw = random.Random(seed)
+    blocks = floats([draw.gauss(0, 0.5) + (5.0 if i % 20 in range(12, 16) and i < 40 else 0.0) for i in range(64)])
+    assert period_search.find(blocks, 1, STEP)[0] == 0.0
+
+
+def test_narrow_peaks_are_a_season() -> None:
+    """Two harmonics do not follow them; that they repeat is plain."""
+    draw = random.Random(3)
+    blocks = floats([draw.gauss(0, 0.1) + (9.0 if i % 12 == 0 else 0.0) for i in range(64)])
+    found, _ = period_search.find(blocks, 1, STEP)
+    assert found / STEP % 12.0 == pytest.approx(0.0, abs=0.1) or found / STEP % 12.0 == pytest.approx(12.0, abs=0.1)
+
+
 def test_a_sharper_period_goes_on_in_the_same_phase() -> None:
     """Where the cycle stands does not jump."""
     bank = Bank()
@@ -138,6 +178,20 @@ def test_the_ring_keeps_its_reach_when_it_shows_enough_cycles() -> None:
         if period_search.feed(search, math.sin(math.tau * row / 12), row):
             period_search.look_on(search, 12.0)
     assert search.size == 1
+
+
+def test_a_short_season_that_wins_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ring is full again every 16 rows; a look costs as much as many rows."""
+    looks, find = [0], period_search.find
+
+    def counted(blocks: Floats, size: int, step: int) -> tuple[float, list[float]]:
+        looks[0] += 1
+        return find(blocks, size, step)
+
+    monkeypatch.setattr(period_search, "find", counted)
+    state = learnt(wave(12.0))
+    assert state.bank.chosen == expectation.SEASON
+    assert looks[0] < 6_000 // 100
 
 
 def test_a_long_pause_empties_the_ring() -> None:
