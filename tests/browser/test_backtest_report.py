@@ -71,7 +71,7 @@ def test_every_chart_has_a_name_and_a_table(page: Page) -> None:
 
 def test_figures_of_both_policies_stand_side_by_side(page: Page) -> None:
     figures = page.locator("section", has=page.get_by_role("heading", name="All figures"))
-    assert figures.locator("thead th").all_inner_texts()[2:] == ["plain", HOSTILE]
+    assert figures.locator("thead th").all_inner_texts()[2:] == ["plain", "blind"]
     line = figures.locator("tbody tr", has_text="episodes").first.locator("td").all_inner_texts()
     assert line[0] == "all"
     assert int(line[1].replace(",", "")) > 0

@@ -1,3 +1,4 @@
+# ruff: noqa: FURB136, PLR1730  calls of max would be a tenth of the time of a row
 """How new a row is in its series: the strength of the evidence that nothing like it has been seen.
 
 Five residuals, each standardised by a robust mean and scale of its own (`detection/series/robust_level.py`):
@@ -113,8 +114,17 @@ def step(state: Novelty, y: float, at: int, rules: SeriesPolicy, *, up: bool, do
 
 def combined(level: float, clock: float, sustained: float, volatility: float, record: float) -> float:
     """Decades of evidence of a row from those of its residuals; 0 when there is nothing beyond noise."""
-    excursion = max((max(level, clock) + record) / 2.0, clock - OUT_OF_HOURS)
-    return max(excursion - 1.0, 0.0) + max(sustained - 1.0, 0.0) + max(volatility - 1.0, 0.0)
+    excursion = ((level if level > clock else clock) + record) / 2.0
+    if clock - OUT_OF_HOURS > excursion:
+        excursion = clock - OUT_OF_HOURS
+    evidence = 0.0
+    if excursion > 1.0:
+        evidence = excursion - 1.0
+    if sustained > 1.0:
+        evidence += sustained - 1.0
+    if volatility > 1.0:
+        evidence += volatility - 1.0
+    return evidence
 
 
 def renewed(state: Novelty, evidence: float, limit: float) -> float:
@@ -153,9 +163,9 @@ def _levels(state: Novelty, y: float, share: float) -> tuple[float, float]:
     """Standardised value, and standardised mean of newest standardised values. `share` is that of a row in all."""
     settled = share < EARLY
     level, state.level_mean, state.level_scale = standardised(
-        y, state.level_mean, state.level_scale, max(share, LEVEL_GAIN), settled
+        y, state.level_mean, state.level_scale, (share if share > LEVEL_GAIN else LEVEL_GAIN), settled
     )
-    gain = max(share, RECENT_GAIN)
+    gain = share if share > RECENT_GAIN else RECENT_GAIN
     recent, state.recent_mean, state.recent_scale = standardised(
         y, state.recent_mean, state.recent_scale, gain, settled
     )
@@ -164,7 +174,7 @@ def _levels(state: Novelty, y: float, share: float) -> tuple[float, float]:
     elif recent < -LASTING_CLIP:
         recent = -LASTING_CLIP
     mean = state.lasting
-    state.lasting = mean = mean + max(share, LASTING_GAIN) * (recent - mean)
+    state.lasting = mean = mean + (share if share > LASTING_GAIN else LASTING_GAIN) * (recent - mean)
     lasting, state.lasting_mean, state.lasting_scale = standardised(
         mean, state.lasting_mean, state.lasting_scale, gain, settled
     )
@@ -178,7 +188,7 @@ def _clock(state: Novelty, y: float, hour: int, share: float) -> float:
     profile = state.profile[hour]
     left = y - state.clock_base - seen / (seen + SHRINKAGE) * profile
     z, state.clock_mean, state.clock_scale = standardised(
-        left, state.clock_mean, state.clock_scale, max(share, CLOCK_GAIN), settled
+        left, state.clock_mean, state.clock_scale, (share if share > CLOCK_GAIN else CLOCK_GAIN), settled
     )
     spread = state.clock_spread
     if settled and spread > 0.0:
@@ -187,11 +197,11 @@ def _clock(state: Novelty, y: float, hour: int, share: float) -> float:
             left = bound
         elif left < -bound:
             left = -bound
-    state.clock_base += max(share, BASE_GAIN) * left
-    state.clock_spread = spread + max(share, SPREAD_GAIN) * (SIGMA * abs(left) - spread)
+    state.clock_base += (share if share > BASE_GAIN else BASE_GAIN) * left
+    state.clock_spread = spread + (share if share > SPREAD_GAIN else SPREAD_GAIN) * (SIGMA * abs(left) - spread)
     state.seen[hour] = seen = seen + 1.0
     gain = 1.0 / seen
-    state.profile[hour] = profile + max(gain, BUCKET_GAIN) * left
+    state.profile[hour] = profile + (gain if gain > BUCKET_GAIN else BUCKET_GAIN) * left
     return z
 
 
@@ -204,15 +214,15 @@ def _volatility(state: Novelty, y: float, n: int) -> float:
     state.previous = y
     share = 1.0 / (n - 1)
     now, usual = state.step_now, state.step_usual
-    state.step_now = now = now + max(share, NOW_GAIN) * (size - now)
-    state.step_usual = usual = usual + max(share, USUAL_GAIN) * (size - usual)
+    state.step_now = now = now + (share if share > NOW_GAIN else NOW_GAIN) * (size - now)
+    state.step_usual = usual = usual + (share if share > USUAL_GAIN else USUAL_GAIN) * (size - usual)
     ratio = log(now / usual + STEADY) if usual > 0.0 else 0.0
     share = 1.0 / n
     z, state.volatility_mean, state.volatility_scale = standardised(
         ratio,
         state.volatility_mean,
         state.volatility_scale,
-        max(share, VOLATILITY_GAIN),
+        (share if share > VOLATILITY_GAIN else VOLATILITY_GAIN),
         share < EARLY,
     )
     return z
