@@ -2,12 +2,13 @@
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import RealBroker
@@ -15,6 +16,7 @@ from tests.support.kafka import RealBroker
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose.yaml"
+STARTING = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 ENVIRONMENT: dict[str, str] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]["kafka"]["environment"]
 
 
@@ -68,12 +70,25 @@ def test_both_listeners_lead_back_to_themselves(broker: ComposeBroker) -> None:
         assert [(node.host, node.port) for node in found.brokers.values()] == [("127.0.0.1", port)]
 
 
+def _commit(consumer: Consumer, offset: TopicPartition, deadline: float) -> None:
+    """Commits as soon as the broker, which has only just started, has a coordinator for the group."""
+    while True:
+        try:
+            consumer.commit(offsets=[offset], asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() not in STARTING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 def test_a_group_can_commit_with_one_broker(broker: ComposeBroker) -> None:
     """The internal topics have as many copies as there are brokers."""
     broker.create_topic("t", partitions=2)
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "g"})
     try:
-        consumer.commit(offsets=[TopicPartition("t", 0, 0)], asynchronous=False)
+        _commit(consumer, TopicPartition("t", 0, 0), deadline=time.monotonic() + 60)
         assert consumer.committed([TopicPartition("t", 0)], timeout=30)[0].offset == 0
     finally:
         consumer.close()
