@@ -29,7 +29,6 @@ from streams.detection import hurdle
 from streams.detection.calibration import evidence_limit
 from streams.detection.strength import strength
 from streams.domain.finding import Evidence, Finding
-from streams.domain.series import DropEnd
 from streams.domain.signal import Signals, SignalState
 from streams.health import normal
 from streams.policy.model import Policy
@@ -37,7 +36,6 @@ from streams.policy.signals import MetricPolicy, RelativePolicy, VerificationPol
 
 _LEAST = 4  # periods on the other side of a change
 _TINY = 1e-9
-_KEPT_ENDS = 4
 _RETURN = 0.8  # of the limit: a return to what is known is less of a surprise than a fall
 _COUNTS = range(1, 33)
 _WEIGHTS = tuple(float(k) for k in _COUNTS)  # sums of f*f while there is no season
@@ -121,7 +119,7 @@ def judge(account: Signals, name: str, signal: SignalState, metric: MetricPolicy
     found = scan(signal, metric, rules, verification, limit)
     alarm = False
     if signal.base is not None and found.back > _RETURN * limit and found.back >= found.worse:
-        _end(account, name, signal, "recovered", signal.ats[-found.back_k], end)
+        account.ended.append(signal.end_drop(name, "recovered", signal.ats[-found.back_k], end))
         normal.restart(signal, found.back_k)
     elif found.worse > limit and found.worse >= found.better:
         alarm = _drop(signal, metric, rules, found.worse_k, end)
@@ -130,7 +128,7 @@ def judge(account: Signals, name: str, signal: SignalState, metric: MetricPolicy
         if signal.base is None:
             signal.level = signal.regime_fy / signal.regime_ff if signal.regime_ff else signal.level
     elif signal.base is not None and _has_settled(signal, metric, verification, end):
-        _end(account, name, signal, "new_normal", end, end)
+        account.ended.append(signal.end_drop(name, "new_normal", end, end))
         signal.level = signal.regime_fy / signal.regime_ff if signal.regime_ff else signal.level
     signal.evidence = 1.0 if signal.base is not None else strength(found.worse, limit)
     return alarm
@@ -263,15 +261,6 @@ def _drop(signal: SignalState, metric: MetricPolicy, rules: RelativePolicy, k: i
         return False
     signal.dropped_at = end
     return True
-
-
-def _end(account: Signals, name: str, signal: SignalState, how: str, at: int, now: int) -> None:
-    """The drop is over since `at`, as is seen `now`."""
-    drop = DropEnd(name, signal.onset_at, signal.dropped_at, how, at, now)
-    signal.base = None
-    signal.ends.append(drop)
-    del signal.ends[:-_KEPT_ENDS]
-    account.ended.append(drop)
 
 
 def _has_settled(signal: SignalState, metric: MetricPolicy, rules: VerificationPolicy, end: int) -> bool:

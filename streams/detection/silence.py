@@ -16,7 +16,7 @@ from streams.domain.partition import PartitionState
 from streams.domain.signal import SignalState
 from streams.domain.time import DAY, HOUR, format_duration
 from streams.health import rhythm
-from streams.health.period import REPORTS, feed_of
+from streams.health.period import REPORTS, counts_use
 from streams.policy.model import Policy
 from streams.policy.signals import MetricPolicy, metric_policy
 
@@ -77,7 +77,7 @@ def on_timer(account: AccountState, partition: PartitionState, now: int, policy:
 
 def explains(account: AccountState, name: str, signal: SignalState, metric: MetricPolicy, now: int) -> bool:
     """True when the absence of the account, or its return a few periods ago, says all that a fallen metric says."""
-    if signal.reports >= REPORTS or not _counts_use(name, signal, metric):
+    if signal.reports >= REPORTS or not counts_use(name, metric):
         return False
     pulse = account.signals.rhythm
     return pulse.overdue_at is not None or bool(
@@ -85,15 +85,11 @@ def explains(account: AccountState, name: str, signal: SignalState, metric: Metr
     )
 
 
-def _counts_use(name: str, signal: SignalState, metric: MetricPolicy) -> bool:
-    return metric.good == "up" and signal.series is None and feed_of(name) == topics.USAGE
-
-
 def _tells_more(name: str, signal: SignalState, policy: Policy) -> bool:
     """True when a metric of use has fallen, or comes as reports and so is judged without a rhythm."""
     if signal.reports < REPORTS and (signal.base is None or signal.rose):
         return False
-    return _counts_use(name, signal, metric_policy(policy.metrics, name, signal.shape))
+    return counts_use(name, metric_policy(policy.metrics, name, signal.shape))
 
 
 def _start(account: AccountState, now: int, policy: Policy) -> Finding:

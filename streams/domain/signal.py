@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from streams.domain.series import Cadence, DropEnd, Series
 
+_KEPT_ENDS = 4
+
 
 @dataclass(slots=True)
 class SignalState:
@@ -98,6 +100,14 @@ class SignalState:
     """Mean y of the last few periods at season factor 1, as compared with the normal."""
     score: float | None = None
     """Health of this signal, 0..100, 80 at its normal; None: not known yet."""
+
+    def end_drop(self, name: str, ended_as: str, at: int, now: int) -> DropEnd:
+        """The drop that lasts is over since `at`, as is seen `now`: kept among the newest ends, and given back."""
+        ended = DropEnd(name, self.onset_at, self.dropped_at, ended_as, max(at, self.onset_at), now)
+        self.base = None
+        self.ends.append(ended)
+        del self.ends[:-_KEPT_ENDS]
+        return ended
 
 
 @dataclass(slots=True)

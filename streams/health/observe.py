@@ -102,7 +102,7 @@ def _usage(account: AccountState, partition: PartitionState, event: UsageEvent, 
         matters = period.sample(account, signal, name, metric, at, value, event["event_id"], policy)
         return APPLIED if matters else ABSORBED
     begins = False
-    if value > 0 and metric.good == "up" and metric.kind != "level":
+    if value > 0 and metric.tells_use:
         pulse = signals.rhythm
         last = pulse.last_at
         if 0 <= at - last < policy.time.session:

@@ -74,8 +74,7 @@ def leave(partition: PartitionState, account_id: str) -> None:
 def _is_use(name: str, account: AccountState | None, partition: PartitionState, policy: Policy) -> bool:
     signal = account.signals.metrics.get(name) if account is not None else None
     known = signal is not None and signal.shaped_at < partition.applied.get(topics.USAGE, -1)
-    metric = metric_policy(policy.metrics, name, signal.shape if signal is not None and known else "")
-    return metric.good == "up" and metric.kind != "level"
+    return metric_policy(policy.metrics, name, signal.shape if signal is not None and known else "").tells_use
 
 
 def _session(partition: PartitionState, member: Member, at: int, policy: Policy) -> None:

@@ -150,7 +150,8 @@ def _find_shape(
     signal.shaped_at = partition.applied.get(topics.USAGE, -1)
     if signal.shape == "level":
         signal.series = series.begin(cadence.step_of(known), known.values[0])
-        if not any(_counts_use(other, its, policy) for other, its in account.signals.metrics.items()):
+        others = account.signals.metrics.items()
+        if not any(counts_use(other, metric_policy(policy.metrics, other, its.shape)) for other, its in others):
             signal.alone = True
             panel.leave(partition, account.account_id)
             account.signals.rhythm = Rhythm()  # what a machine reports is no rhythm of a customer
@@ -159,10 +160,9 @@ def _find_shape(
         observe(account, partition, name, moment, sample_value, sample_id, policy)
 
 
-def _counts_use(name: str, signal: SignalState, policy: Policy) -> bool:
-    """True for a metric that is known to tell when the customer was active."""
-    metric = metric_policy(policy.metrics, name, signal.shape)
-    return metric.kind not in {"auto", "level"} and metric.good == "up" and feed_of(name) == topics.USAGE
+def counts_use(name: str, metric: MetricPolicy) -> bool:
+    """True for a metric that is known to tell when the customer was active; `metric` is its entry as shaped."""
+    return metric.tells_use and metric.kind != "auto" and feed_of(name) == topics.USAGE
 
 
 def close_until(

@@ -19,7 +19,7 @@ from streams.domain.account import AccountState
 from streams.domain.gap_pool import GapPool
 from streams.domain.partition import PartitionState
 from streams.domain.signal import Rhythm
-from streams.domain.time import DAY
+from streams.domain.time import YEAR
 from streams.policy.model import Policy
 
 _GAIN = 0.05
@@ -45,7 +45,6 @@ _MOST_GAPS = 1 << 22
 _ENOUGH = 8_192
 """Gaps in a pool before it is believed: fewer say nothing about a tail that is passed once in a thousand gaps."""
 _UNKNOWN = GapPool(spread=_FIRST_SPREAD)
-_YEAR = 365.25 * DAY
 _LONGEST = 40.0  # greatest ln(gap in ms) that is looked at: thousands of years
 
 
@@ -144,7 +143,7 @@ def patience(account: AccountState, partition: PartitionState, policy: Policy) -
     if pool.gaps < _ENOUGH:
         pool = _UNKNOWN
     deviation = _deviation(rhythm, pool)
-    pace = exp(min(_LONGEST, rhythm.mean + deviation * deviation / 2)) / _YEAR
+    pace = exp(min(_LONGEST, rhythm.mean + deviation * deviation / 2)) / YEAR
     permitted = rules.share * policy.detection.max_false_alarms_per_account_year * pace
     gap = exp(min(_LONGEST, rhythm.mean + _quantile(pool, permitted) * deviation))
     return round(min(max(gap, float(rules.min_gap)), float(rules.max_gap)))

@@ -28,7 +28,6 @@ _SLOW = round(0.9 * DAY)
 """Steps from here on are searched for change points; shorter ones are charted against an expectation."""
 _PER_SIGMA = 4.0
 """Points that each standard deviation off the expectation takes from a score while an episode lasts."""
-_KEPT_ENDS = 4
 _UNLIKE = 20
 """Times as long, or as short, as the step: such gaps are another pace, not lost reports."""
 _LARGEST, _SMALLEST = 1e30, 1e-30
@@ -124,18 +123,10 @@ def _another_step(series: Series, before: int, at: int) -> bool:
 
 def _anew(signal: SignalState, name: str, series: Series, at: int, value: float) -> Seen:
     """The metric comes at another pace now: what was learnt of the old one says nothing any more."""
-    ended = None if signal.base is None else _end(signal, name, "new_normal", at, at)
+    ended = None if signal.base is None else signal.end_drop(name, "new_normal", at, at)
     signal.series = begin((at - series.odd_since) // (series.odd - 1), value)
     signal.n, signal.evidence, signal.score = 0, 0.0, None
     return Seen(alarm=False, ended=ended, matters=True)
-
-
-def _end(signal: SignalState, name: str, as_what: str, moment: int, at: int) -> DropEnd:
-    ended = DropEnd(name, signal.onset_at, signal.dropped_at, as_what, max(moment, signal.onset_at), at)
-    signal.base = None
-    signal.ends.append(ended)
-    del signal.ends[:-_KEPT_ENDS]
-    return ended
 
 
 def _changed(
@@ -145,7 +136,7 @@ def _changed(
     if signal.base is not None:
         # Whatever comes after an episode that lasts ends it; another opening makes what was reached the normal.
         back = change.what == "recovered"
-        ended = _end(signal, name, "recovered" if back else "new_normal", change.at if back else at, at)
+        ended = signal.end_drop(name, "recovered" if back else "new_normal", change.at if back else at, at)
     hurts = (change.direction < 0) == (metric.good == "up")
     if change.what != "opened" or not (hurts or metric.watch == "both"):
         return False, ended

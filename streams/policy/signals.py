@@ -86,6 +86,11 @@ class MetricPolicy(Section):
         return self._shapes[shape] if self.kind == "auto" and shape else self
 
     @property
+    def tells_use(self) -> bool:
+        """True when a value above 0 says that the customer was active; of `auto`, until it proves to be a level."""
+        return self.good == "up" and self.kind != "level"
+
+    @property
     def length(self) -> int:
         """Length of a period in ms; 0 when each sample is one."""
         return PERIODS[self.period]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.cli import run
 from tests.support.history_files import write_history
@@ -34,15 +33,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = run("backtest", *history, *policies, "--until", "2024-05-01", "--html", str(page))
     assert ended.code == 0, ended.err
     return page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The browser of this machine."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

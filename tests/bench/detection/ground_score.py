@@ -20,10 +20,10 @@ from statistics import median
 
 from streams.detection.series import charts, deviation
 from streams.domain.deviation import Deviation
+from streams.domain.time import YEAR
 from streams.policy.signals import DetectionPolicy, SeriesPolicy
 from tests.bench.detection import ground
 
-YEAR = 365.25 * 86_400_000
 EARLY, LATE, LATE_LEVEL, WARM_UP = 1, 5, 60, 150
 GROUPS = ("flat", "seasonal", "trending", "both")
 
