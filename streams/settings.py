@@ -15,7 +15,13 @@ from streams.domain.time import parse_duration
 
 PREFIX = "BACKONTRACK_"
 # Read by tests, benches and the Kafka harness, not by the product.
-_FOREIGN = ("BACKONTRACK_DATA", "BACKONTRACK_KAFKA_LIBS", "BACKONTRACK_CONFIG")
+_FOREIGN = (
+    "BACKONTRACK_DATA",
+    "BACKONTRACK_KAFKA_LIBS",
+    "BACKONTRACK_CONFIG",
+    "BACKONTRACK_FAILPOINT",
+    "BACKONTRACK_TRACE",
+)
 
 
 def _milliseconds(value: object) -> object:
@@ -73,10 +79,31 @@ class Settings(BaseSettings):
     )
     checkpoint_max_dirty: int = Field(200_000, ge=1, description="Changed accounts that force a checkpoint")
     session_timeout: Duration = Field(10_000, ge=1_000, description="Kafka group session timeout")
-    delivery_timeout: Duration = Field(
-        30_000, ge=1_000, description="Longest wait for an acknowledgement before the worker gives up and exits"
+    group_instance_id: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Static member of the group, one name a worker: a quick restart moves no partition",
     )
-    stall_timeout: Duration = Field(60_000, ge=1_000, description="With lag, no commit for this long means not live")
+    standby_replicas: int = Field(
+        0, ge=0, le=8, description="Workers that keep a warm copy of each partition, for a fast fail-over"
+    )
+    rebalance_timeout: Duration = Field(
+        10_000, ge=100, description="Longest time that giving partitions back waits for their last checkpoint"
+    )
+    delivery_timeout: Duration = Field(
+        30_000, ge=1_000, description="Longest wait for an answer of the brokers before they count as away"
+    )
+    stall_timeout: Duration = Field(
+        60_000,
+        ge=1_000,
+        description="Without progress for this long, brokers answering, the worker exits to be restarted",
+    )
+    max_dead_letter_ratio: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Share of a topic's recent records that may become dead letters before the worker holds",
+    )
     max_record_bytes: int = Field(
         1_048_576, ge=1_024, description="Larger record values are dead-lettered without being decoded"
     )

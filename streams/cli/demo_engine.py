@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from streams import topics
 from streams.cli.event_feed import EventFeed
 from streams.settings import Settings
+from streams.shell.connection import librdkafka
 from streams.simulation import events
 from streams.simulation.agenda import Dated
 from streams.simulation.loop import Decided
@@ -44,7 +45,7 @@ class WorkerEngine:
         # Never subscribes: it only asks how far the worker's group is.
         self._group = Consumer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **librdkafka(settings),
                 "group.id": settings.app_id,
                 "enable.auto.commit": False,
                 "log_level": 0,

@@ -11,6 +11,7 @@ from streams import topics
 from streams.cli.refused import Refused
 from streams.settings import Settings
 from streams.shell.codec import Codec
+from streams.shell.connection import librdkafka
 from streams.simulation.agenda import Dated
 from streams.simulation.events import Event
 
@@ -36,7 +37,7 @@ class EventFeed:
         self._failure: KafkaError | None = None
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **librdkafka(settings),
                 "client.id": f"{settings.app_id}-simulation",
                 "acks": "all",
                 "enable.idempotence": True,

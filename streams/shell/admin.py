@@ -19,6 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streams import topics
 from streams.settings import Settings
+from streams.shell.connection import librdkafka
 
 TIMEOUT_S = 15.0
 """Longest wait for an answer of the broker."""
@@ -93,7 +94,7 @@ class Admin:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
+        self._client = AdminClient({**librdkafka(settings), "log_level": 0})
 
     def partitions(self, names: Iterable[str] | None = None) -> dict[str, tuple[int, int]]:
         """Number of partitions and replicas of each existing topic among `names` (all when None)."""

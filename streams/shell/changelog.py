@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from streams.shell import trace
 from streams.shell.producer import Outgoing
 
 PARTITION_KEY = b"\x00partition"
@@ -12,9 +13,14 @@ EPOCH = "epoch"
 """Header with the number of the owner that wrote the record, in decimal digits."""
 
 
-def state_record(topic: str, partition: int, key: bytes, value: bytes, epoch: int) -> Outgoing:
-    """A state to be stored."""
-    return Outgoing(topic, key, value, partition, {EPOCH: b"%d" % epoch})
+def state_record(
+    topic: str, partition: int, key: bytes, value: bytes, epoch: int, traced: bytes | None = None
+) -> Outgoing:
+    """A state to be stored; `traced` is the order of application, where tests ask for it."""
+    headers = {EPOCH: b"%d" % epoch}
+    if traced is not None:
+        headers[trace.HEADER] = traced
+    return Outgoing(topic, key, value, partition, headers)
 
 
 def epoch_of(headers: Mapping[str, object] | Iterable[tuple[str, object]] | None) -> int:

@@ -27,6 +27,7 @@ from streams.domain.account import AccountState
 from streams.domain.outputs import OutboxRecord
 from streams.metrics import Metrics
 from streams.settings import Settings
+from streams.shell import failpoints, trace
 from streams.shell.changelog import PARTITION_KEY, state_record
 from streams.shell.codec import Codec
 from streams.shell.envelope import health_headers
@@ -53,6 +54,8 @@ Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
 class _Snapshot:
     owned: Owned
     partition: bytes
+    at: int
+    """Records applied in this epoch when it was taken."""
     applied: dict[str, int]
     letters: list[OutboxRecord]
     accounts: set[str]
@@ -135,9 +138,11 @@ class Checkpointer:
             await self._store(snapshots)
             offsets = self._offsets(snapshots)
             if offsets:
+                failpoints.hit("commit_before")
                 if not await self._commit(offsets):
                     log.info("offsets not committed: the group is rebalancing", partitions=len(snapshots))
                     return False
+                failpoints.hit("commit_after")
                 self.committed.update(offsets)
                 self._metrics.checkpoint_duration.observe(time.monotonic() - began)
             self.committed_at = time.monotonic()
@@ -198,15 +203,19 @@ class Checkpointer:
             outputs += (self._output(record, partition) for record in records)
             if account_id in rows:
                 outputs.append(self._health_row(owned, account_id))
+        failpoints.hit("states_unsent")
         await self._sender.send(states)
         await self._sender.flush()
+        failpoints.hit("states_stored")
         if not await self.owns(began):
             log.warning("outputs held back: the group has given the partitions to another worker")
             owned.waiting.update(ids)
             fold.health_changed |= rows
             return 0
         await self._sender.send(outputs)
+        failpoints.hit("outbox_produced")
         await self._sender.flush()
+        failpoints.hit("outbox_acknowledged")
         for account, records in taken:
             # Further outputs may have been decided meanwhile; they stand behind these.
             del account.outbox[: len(records)]
@@ -220,27 +229,47 @@ class Checkpointer:
         rows, fold.health_changed = fold.health_changed, set()
         owned.changed = False
         state = fold.state
-        return _Snapshot(owned, encode_partition(state), dict(state.applied), list(state.outbox), accounts | rows, rows)
+        return _Snapshot(
+            owned,
+            encode_partition(state),
+            owned.trace.count,
+            dict(state.applied),
+            list(state.outbox),
+            accounts | rows,
+            rows,
+        )
 
     async def _store(self, snapshots: list[_Snapshot]) -> None:
+        if snapshots:
+            failpoints.hit("dirty_unstored")
         for snapshot in snapshots:
             for chunk in _chunks(snapshot.accounts):
                 await self._store_accounts(snapshot, chunk)
         await self._sender.flush()
+        if snapshots:
+            failpoints.hit("dirty_stored")
         for snapshot in snapshots:
             owned = snapshot.owned
             await self._sender.send(
                 [
                     state_record(
-                        self._changelog, owned.fold.state.partition, PARTITION_KEY, snapshot.partition, owned.epoch
+                        self._changelog,
+                        owned.fold.state.partition,
+                        PARTITION_KEY,
+                        snapshot.partition,
+                        owned.epoch,
+                        owned.trace.header(snapshot.at) if trace.ON else None,
                     )
                 ]
             )
         await self._sender.flush()
+        if snapshots:
+            failpoints.hit("partition_stored")
         letters = [self._output(record, None) for snapshot in snapshots for record in snapshot.letters]
         if letters:
             await self._sender.send(letters)
             await self._sender.flush()
+            failpoints.hit("letters_stored")
             for snapshot in snapshots:
                 del snapshot.owned.fold.state.outbox[: len(snapshot.letters)]
                 snapshot.owned.letter_bytes = sum(len(left.value or b"") for left in snapshot.owned.fold.state.outbox)
@@ -271,6 +300,7 @@ class Checkpointer:
             account.account_id.encode(),
             encode_account(account),
             owned.epoch,
+            owned.trace.header(owned.trace.count) if trace.ON else None,
         )
 
     def _health_row(self, owned: Owned, account_id: str) -> Outgoing:

@@ -13,6 +13,7 @@ from streams.domain.partitioner import partition_of
 from streams.settings import Settings
 from streams.shell.admin import LARGEST_RECORD, Admin
 from streams.shell.codec import Codec
+from streams.shell.connection import librdkafka
 from streams.shell.dead_letters import PREFIX, REASON
 from streams.shell.frames import BadRecord
 from streams.shell.log_reader import LogReader
@@ -121,7 +122,7 @@ class DeadLetterLog:
 
         producer = Producer(
             {
-                "bootstrap.servers": self._settings.bootstrap_servers,
+                **librdkafka(self._settings),
                 "enable.idempotence": True,
                 "message.timeout.ms": self._settings.delivery_timeout,
                 # A letter of about 1 MB gains a header; the topic's own limit is for the broker to tell.

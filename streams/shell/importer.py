@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from streams.domain.partitioner import partition_of
 from streams.settings import Settings
 from streams.shell.codec import Codec
+from streams.shell.connection import librdkafka
 from streams.shell.log_reader import LogReader
 from streams.topics import CONTROL
 
@@ -44,7 +45,7 @@ class Importer:
         self._error: KafkaError | None = None
         self._producer = Producer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **librdkafka(settings),
                 "client.id": f"{settings.app_id}-import",
                 "acks": "all",
                 "enable.idempotence": True,

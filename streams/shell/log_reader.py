@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.settings import Settings
+from streams.shell.connection import librdkafka
 
 TIMEOUT_S = 30.0
 """Longest wait for the next record."""
@@ -23,7 +24,7 @@ class LogReader:
     def __init__(self, settings: Settings) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **librdkafka(settings),
                 "group.id": f"{settings.app_id}-reader",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

@@ -19,6 +19,7 @@ from streams.policy.load import PolicyError, load_policy
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
+from streams.shell import failpoints
 from streams.shell.changelog import PARTITION_KEY, state_record
 from streams.shell.codec import Codec
 from streams.shell.failure import Unrecoverable
@@ -109,6 +110,7 @@ class Ownership:
         )
         try:
             await loop.run_in_executor(self._threads, reader.read_to_end)
+            failpoints.hit("recovery_read")
             # Generations begin again when a group was forgotten, so what was seen counts as well.
             epoch = max(generation, reader.epoch + 1)
             stored = reader.newest.get(PARTITION_KEY)
@@ -120,6 +122,7 @@ class Ownership:
                 # by everybody. For a new partition it is the first state.
                 await self._sender.send([state_record(self._changelog, partition, PARTITION_KEY, stored, epoch)])
                 await self._sender.flush()
+                failpoints.hit("recovery_claimed")
                 await loop.run_in_executor(self._threads, reader.read_to_end)
             state, accounts = await loop.run_in_executor(self._threads, reader.states, partition)
         finally:

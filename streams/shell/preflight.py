@@ -9,6 +9,7 @@ from faust.types import TP
 from streams import topics
 from streams.settings import Settings
 from streams.shell.admin import Admin, BrokerUnreachable, Difference
+from streams.shell.connection import librdkafka
 from streams.shell.failure import Unrecoverable
 from streams.shell.watermarks import watermarks
 
@@ -40,9 +41,7 @@ def preflight(settings: Settings) -> int:
 
 def ends(settings: Settings, partitions: int) -> dict[TP, int]:
     """Where the logs of the input topics end now. Raises Unrecoverable."""
-    consumer = Consumer(
-        {"bootstrap.servers": settings.bootstrap_servers, "group.id": f"{settings.app_id}-recovery", "log_level": 0}
-    )
+    consumer = Consumer({**librdkafka(settings), "group.id": f"{settings.app_id}-recovery", "log_level": 0})
     try:
         return {
             TP(settings.topic(name), partition): watermarks(

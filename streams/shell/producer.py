@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.settings import Settings
 from streams.shell.admin import LARGEST_RECORD
+from streams.shell.connection import librdkafka
 from streams.shell.failure import Unrecoverable
 
 Headers = Mapping[str, bytes] | list[tuple[str, bytes | None]]
@@ -48,7 +49,7 @@ class Sender:
         # Made when it is first used: before the checks of the start, it would fill the log about a broker that is away.
         return Producer(
             {
-                "bootstrap.servers": self._settings.bootstrap_servers,
+                **librdkafka(self._settings),
                 "client.id": f"{self._settings.app_id}-worker",
                 "acks": "all",
                 "enable.idempotence": True,

@@ -12,6 +12,7 @@ from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState
 from streams.settings import Settings
 from streams.shell.changelog import PARTITION_KEY, epoch_of
+from streams.shell.connection import librdkafka
 from streams.shell.failure import Unrecoverable
 from streams.shell.state_codec import decode_account, decode_partition
 from streams.shell.watermarks import watermarks
@@ -48,7 +49,7 @@ class ChangelogReader:
         self._timeout_s = settings.delivery_timeout / 1000
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.bootstrap_servers,
+                **librdkafka(settings),
                 "group.id": f"{settings.app_id}-recovery",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",

@@ -16,6 +16,7 @@ from streams.domain.validate import EARLIEST, LATEST, REASONS, check
 from streams.metrics import Metrics
 from streams.partition import PartitionFold
 from streams.settings import Settings
+from streams.shell import failpoints, trace
 from streams.shell.codec import Codec
 from streams.shell.dead_letters import dead_letter
 from streams.shell.envelope import headers
@@ -50,6 +51,8 @@ class Owned:
     """True when something was applied since the partition's state was last stored."""
     letter_bytes: int = 0
     """Size of the dead letters that wait in the partition's outbox."""
+    trace: trace.Trace = field(default_factory=trace.Trace)
+    """Order of application, when it is asked for."""
     applied_at: float = field(default_factory=time.monotonic)
     """When a record was last applied."""
 
@@ -120,6 +123,10 @@ class AccountTable:
                 if offset <= applied.get(topic, -1):
                     continue
                 at = record.timestamp
+                if failpoints.ARMED:
+                    failpoints.hit("record")
+                if trace.ON:
+                    owned.trace.applied(topics.RANKS[topic], offset)
                 try:
                     event = decode(record.value)
                 except BadRecord as error:

@@ -18,6 +18,7 @@ from streams.metrics import Metrics, StateCollector
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
+from streams.shell import failpoints
 from streams.shell.app import create_app
 from streams.shell.census import Census
 from streams.shell.checkpoint import Checkpointer
@@ -179,6 +180,7 @@ class StreamWorker:
         log.info("worker stopped", reason="asked to")
 
     async def _give_back(self) -> None:
+        failpoints.hit("rebalance")
         self.ownership.cancel()
         # Slices under way end at their next step; what they applied is stored with the rest.
         self.table.turn = -1

@@ -12,6 +12,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError, KafkaEx
 from streams import topics
 from streams.settings import Settings
 from streams.shell.codec import Codec
+from streams.shell.connection import librdkafka
 from streams.shell.frames import BadRecord
 from streams.shell.registry import RegistryUnavailable
 from streams.views.view import View
@@ -80,7 +81,7 @@ class OutputReader:
         """
         consumer = Consumer(
             {
-                "bootstrap.servers": self.settings.bootstrap_servers,
+                **librdkafka(self.settings),
                 # Required by the client, used for nothing: partitions are assigned by hand, offsets never committed.
                 "group.id": f"{self.settings.app_id}-readers",
                 "enable.auto.commit": False,
