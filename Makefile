@@ -13,7 +13,7 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help env demo test test-fast lint types check format bench bench-detection lock clean
+.PHONY: help env demo test test-fast chaos soak lint types check format fuzz bench bench-detection lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,15 @@ test: $(READY) ## lint, types and every test
 test-fast: $(READY) ## the tests that need neither Kafka nor a browser nor patience
 	@$(PYTEST) -m 'not kafka and not browser and not slow'
 
+# ROW, SEED, SEEDS, VARIANT, TIER: one of them. JSON=FILE and KEEP=DIR keep the report and the evidence.
+CHAOS = $(if $(ROW),--row $(ROW)) $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+  $(if $(VARIANT),--variant $(VARIANT)) $(if $(TIER),--tier $(TIER)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep $(KEEP))
+chaos: $(READY) ## break workers and brokers under load, prove that nothing is lost; ROW=7 SEED=3 for one run
+	@$(BIN)/python -m tests.faults $(CHAOS)
+
+soak: $(READY) ## random faults for MINUTES=60, with memory and descriptors watched
+	@$(BIN)/python -m tests.faults --row 32 --minutes $(or $(MINUTES),60) $(filter-out --row%,$(CHAOS))
+
 lint: $(READY) ## style and common mistakes
 	@echo 'ruff'
 	@$(BIN)/ruff check --quiet .
@@ -61,6 +70,9 @@ check: lint types ## lint and types
 format: $(READY) ## rewrite the sources in the project's style
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+fuzz: $(READY) ## a million mutated records through the codec and the fold; FUZZ="--guided 300" for more
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(READY) ## measure throughput and latency
 	@$(BIN)/python -m tests.bench

@@ -21,6 +21,7 @@ import orjson
 import yaml
 
 from streams.domain.time import parse_time
+from streams.policy import yaml_limits
 from streams.shell import schemas
 from streams.topics import RANKS, TICKETS
 
@@ -65,8 +66,12 @@ class TopicMapping:
 def load_mapping(path: Path) -> dict[str, TopicMapping]:
     """Reads a mapping file. Raises HistoryError."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        yaml_limits.check(text, yaml.SafeLoader)
+        found = yaml.safe_load(text) or {}
+    except yaml_limits.TooMuch as error:
+        raise HistoryError(f"{path}:{error.line}: {error.reason}") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise HistoryError(f"{path}: {error}") from error
     if not isinstance(found, dict):
         raise HistoryError(f"{path}: must be `topic: ...` lines")

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from streams import __version__
 from streams.domain.outputs import Output
 from streams.domain.validate import REASONS as UNFIT
+from streams.shell.holds import ALL as HOLDS
 from streams.topics import CONTROL, DEAD_LETTERS, INTERVENTIONS, OUTCOMES, OUTPUTS, RANKS, SUPPRESSED
 
 # One more series for each child, which nothing here reads.
@@ -57,6 +58,8 @@ OPEN_STATES: tuple[str, ...] = (
     "held_out", "opened", "owned", "acting", "acted", "verifying", "back_on_track", "relapsed", "escalated",
 )  # fmt: skip
 BANDS: tuple[str, ...] = ("unknown", "healthy", "watch", "at_risk", "critical")
+STAGES: tuple[str, ...] = ("fetch", "order", "apply", "commit", "group", "loop", "stop")
+"""Where the watchdog finds a worker stuck: `streams/shell/progress.py`."""
 ARMS: tuple[str, ...] = ("treated", "held_out", "excluded")
 GRADES: tuple[str, ...] = ("0", "1", "2", "3", "4")
 GRADE_CAUSES: tuple[str, ...] = ("none", "no_owner", "over_capacity", "no_authority", "no_playbook")
@@ -78,6 +81,9 @@ LABELS: Mapping[str, str] = {
     "band": "health band",
     "version": "of the policy, or of the program",
     "model": "name and version of what scores raw text",
+    "hold": "what the worker waits for",
+    "stage": "where the worker is stuck",
+    "source": "where the state of a partition came from",
     "python": "version of the interpreter",
 }
 """Every label. What they hold is bounded by the program, by the broker or by the policy file."""
@@ -194,10 +200,18 @@ class Metrics:
         "Storing and sending the outputs that wait.")
     checkpoint_duration = _histogram("checkpoint_duration_seconds", {}, _WORK,
         "Checkpoints that succeeded: emit, write states, commit offsets.")
+    commits = _counter("commits_total", "attempts", {"outcome": ("committed", "retried", "rebalancing")},
+        "Attempts to commit offsets. rebalancing: the group has moved on, and the stored state covers for it.")
     recovery_duration = _histogram("recovery_duration_seconds", {}, _READ_BACK,
         "Reading states back after partitions were assigned.")
     recovery_records = _counter("recovery_records_total", "records", {},
         "Changelog records read back.")
+    recovered = _counter("recovered_partitions_total", "partitions", {"source": ("changelog", "parked", "standby")},
+        "Partitions taken over, by where their state came from.")
+    stale_writes = _counter("stale_changelog_keys_total", "keys", {},
+        "Keys stored again because a worker that had lost the partition overwrote them.")
+    held = _counter("held_seconds_total", "seconds", {"hold": HOLDS},
+        "Time in which the worker waited for the world outside, by what it waited for.")
     build = _gauge("build_info", "always 1", {"version": OPEN, "python": OPEN},
         "The program that runs.")
     # fmt: on
@@ -224,6 +238,11 @@ class Metrics:
                 self.feed_silences.labels(topic).inc(count)
             else:
                 self.events.labels(topic, outcome).inc(count)
+
+    def count_held(self, holds: Iterable[str], seconds: float) -> None:
+        """Moves the time of the holds that are on."""
+        for hold in holds:
+            self.held.labels(hold).inc(seconds)
 
     def count_output(self, output: Output) -> None:
         """Moves what an output record tells: opened, suppressed, outcome, grade, times, chases, promises."""
@@ -275,8 +294,11 @@ class Snapshot:
     accounts: Series = field(default_factory=dict)
     covered_accounts: float = 0
     open_episodes: Series = field(default_factory=dict)
+    over_dead_letter_limit: Series = field(default_factory=dict)
     dirty_accounts: float = 0
     checkpoint_age: float | None = None
+    holds: Series = field(default_factory=dict)
+    stuck: Series = field(default_factory=dict)
     policy: Series = field(default_factory=dict)
     sentiment_model: Series = field(default_factory=dict)
 
@@ -299,10 +321,16 @@ class StateCollector(Collector):
         "Accounts whose profile is known. All others are owed an account event.")
     open_episodes = _gauge("open_episodes", "episodes", {"state": OPEN_STATES, "kind": KINDS},
         "Episodes that have not ended, by state and kind of drop.")
+    over_dead_letter_limit = _gauge("over_dead_letter_limit", "partitions", {"topic": INPUTS},
+        "Partitions that wait because too many of the topic's newest records cannot be applied.")
     dirty_accounts = _gauge("dirty_accounts", "accounts", {},
         "Accounts changed since their last stored state.")
     checkpoint_age = _gauge("checkpoint_age_seconds", "seconds", {},
         "Time since the last checkpoint, or since the start.")
+    holds = _gauge("holds", "0 or 1", {"hold": HOLDS},
+        "1 while the worker waits for the world outside: it is live, not ready, and goes on by itself.")
+    stuck = _gauge("stuck", "0 or 1", {"stage": STAGES},
+        "1 from when the watchdog finds the worker stuck to when it ends the process, seconds later.")
     policy = _gauge("policy_info", "partitions", {"version": OPEN},
         "Partitions on which a version of the policy is active.")
     sentiment_model = _gauge("sentiment_model_info", "partitions", {"model": OPEN},

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.domain.time import parse_duration
+from streams.policy import yaml_limits
 
 PREFIX = "BACKONTRACK_"
 # Read by tests, benches and the Kafka harness, not by the product.
+_USER_INFO = re.compile(r"//\S*@")
+_TAG = re.compile(r"[!&*]\S+")
+_QUOTED = re.compile(r"(?<=')[^']{2,}(?=')")
 _FOREIGN = (
     "BACKONTRACK_DATA",
     "BACKONTRACK_KAFKA_LIBS",
+    "BACKONTRACK_REGISTRY_HOME",
     "BACKONTRACK_CONFIG",
     "BACKONTRACK_FAILPOINT",
     "BACKONTRACK_TRACE",
+    "BACKONTRACK_WRONG_CLOCK",
 )
 
 
@@ -43,6 +50,29 @@ class Settings(BaseSettings):
     bootstrap_servers: str = Field(
         "127.0.0.1:9092", description="Kafka bootstrap servers, host:port, separated by commas"
     )
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="How the brokers are spoken to; ssl = TLS, sasl = with user and password"
+    )
+    allow_plaintext: bool = Field(
+        default=False, description="Speak to brokers on other machines without TLS, and send passwords like that"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the password is proven to the brokers"
+    )
+    sasl_username: str = Field("", description="User, with sasl_ssl and sasl_plaintext")
+    sasl_password: SecretStr = Field(SecretStr(""), description="Password of it")
+    sasl_password_file: Path | None = Field(
+        None, description="File that holds the password; read again when it changes, without a restart"
+    )
+    ssl_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the brokers' are signed with; those of the system when empty"
+    )
+    ssl_certificate_file: Path | None = Field(
+        None, description="Certificate of this client (PEM), for mutual TLS; read again when it changes"
+    )
+    ssl_key_file: Path | None = Field(None, description="Private key of it (PEM)")
+    ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of the private key, when it has one")
+    ssl_key_password_file: Path | None = Field(None, description="File that holds this password")
     app_id: str = Field(
         "backontrack", pattern=r"^[A-Za-z0-9._-]+$", description="Consumer group, and prefix of internal topics"
     )
@@ -67,6 +97,14 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1, le=32, description="Replicas of created topics; 3 in production")
     schema_registry: str = Field(
         "", description="URL of a schema registry, for reading and writing the Confluent frame"
+    )
+    schema_registry_username: str = Field("", description="User of the registry")
+    schema_registry_password: SecretStr = Field(SecretStr(""), description="Password of it")
+    schema_registry_password_file: Path | None = Field(
+        None, description="File that holds this password; read again when it changes"
+    )
+    schema_registry_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the registry's is signed with; those of the system when empty"
     )
     framing: Literal["single-object", "confluent"] = Field(
         "single-object", description="Frame of written records; both are always readable"
@@ -102,7 +140,8 @@ class Settings(BaseSettings):
         0.5,
         ge=0.0,
         le=1.0,
-        description="Share of a topic's recent records that may become dead letters before the worker holds",
+        description="Share of a topic's newest 1,000 records in a partition that may become dead letters, 100 always "
+        "may; beyond it the partition waits; 1 = no limit",
     )
     max_record_bytes: int = Field(
         1_048_576, ge=1_024, description="Larger record values are dead-lettered without being decoded"
@@ -115,6 +154,11 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """Name on the broker of a logical topic."""
         return self.topic_prefix + name
+
+
+# libyaml where the wheel has it: ten times faster, and the same language.
+_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SHOWN = 100
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
@@ -159,18 +203,35 @@ def _wrong(error: Any, from_file: dict[str, str]) -> str:
     """One line: the setting as it was written, its value, and pydantic's reason."""
     name = ".".join(str(part) for part in error["loc"])
     where = from_file.get(name, f"{PREFIX}{name.upper()}")
-    return f"{where} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    value = "***" if is_secret(name) else without_password(repr(error["input"]))
+    return f"{where} = {value}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def is_secret(name: str) -> bool:
+    """True for a setting whose value is never shown."""
+    return Settings.model_fields[name].annotation is SecretStr
+
+
+def without_password(text: str) -> str:
+    """A text without the user and the password of the URLs in it."""
+    return _USER_INFO.sub("//***@", text)
 
 
 def _read_file(path: Path, known: set[str]) -> tuple[dict[str, Any], dict[str, int]]:
     """The settings in a file, and the line of each."""
     text = read_text(path)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        yaml_limits.check(text, _LOADER)
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml_limits.TooMuch as error:
+        # A tag may be a password that was meant to be quoted.
+        raise SettingsError(f"{path}: line {error.line}: {_TAG.sub('...', error.reason)}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise SettingsError(f"{path}: line {line}: YAML: {getattr(error, 'problem', None) or error}") from None
+        # What it quotes may be a password that was meant to be quoted.
+        problem = _QUOTED.sub("...", getattr(error, "problem", None) or "no YAML")
+        raise SettingsError(f"{path}: line {line}: YAML: {problem}") from None
     if node is None:
         return {}, {}
     if not isinstance(node, yaml.MappingNode):
@@ -178,7 +239,7 @@ def _read_file(path: Path, known: set[str]) -> tuple[dict[str, Any], dict[str, i
         raise SettingsError(msg)
     lines: dict[str, int] = {}
     for key, _ in node.value:
-        name = key.value if isinstance(key, yaml.ScalarNode) else "a key that is no name"
+        name = key.value[:_SHOWN] if isinstance(key, yaml.ScalarNode) else "a key that is no name"
         line = key.start_mark.line + 1
         if name not in known:
             msg = f"{path}: line {line}: {name}: there is no such setting. {_nearest(name, known)}"
@@ -186,7 +247,12 @@ def _read_file(path: Path, known: set[str]) -> tuple[dict[str, Any], dict[str, i
         if name in lines:
             raise SettingsError(f"{path}: line {line}: {name}: stands twice, first on line {lines[name]}")
         lines[name] = line
-    values: dict[str, Any] = yaml.safe_load(text)
+    try:
+        values: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506  a safe one
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise SettingsError(f"{path}: line {line}: YAML: a value that cannot be read; put it in quotes") from None
     return values, lines
 
 

@@ -373,6 +373,46 @@ OPERATIONS = (
         "bytes",
         [(f'process_resident_memory_bytes{{job="{JOB}"}}', "{{instance}}")],
     ),
+    Panel(
+        "Waiting for others",
+        "Workers that wait for the world outside: brokers, rights, the dead-letter topic, the registry.",
+        "lines",
+        "short",
+        [
+            (now(StateCollector.holds, "hold"), "{{hold}}"),
+            (rate(Metrics.held, "hold"), "{{hold}}, share of the time"),
+            (now(StateCollector.over_dead_letter_limit, "topic"), "{{topic}}: partitions over the limit"),
+        ],
+        span=6,
+    ),
+    Panel(
+        "Commits per second",
+        "Attempts to commit offsets by how they ended.",
+        "lines",
+        "ops",
+        [(rate(Metrics.commits, "outcome"), "{{outcome}}")],
+        span=6,
+    ),
+    Panel(
+        "Partitions taken over",
+        "By where their state came from, within the window.",
+        "bars",
+        "short",
+        [(increase(Metrics.recovered, "source"), "{{source}}")],
+        span=6,
+    ),
+    Panel(
+        "Stuck, started, overwritten",
+        "Workers that were found stuck, starts of workers, and accounts stored again after a stale write.",
+        "bars",
+        "short",
+        [
+            (now(StateCollector.stuck, "stage"), "stuck: {{stage}}"),
+            (f'sum(changes(process_start_time_seconds{{job="{JOB}"}}[$window]))', "started"),
+            (increase(Metrics.stale_writes), "stored again"),
+        ],
+        span=6,
+    ),
 )
 
 ROWS: tuple[tuple[str, Sequence[Panel]], ...] = (

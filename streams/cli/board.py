@@ -29,7 +29,7 @@ def board(
 
         backontrack board --port 0
 
-        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9092 backontrack board --host 0.0.0.0
+        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9093 BACKONTRACK_SECURITY_PROTOCOL=ssl backontrack board --host 0.0.0.0
     """
     settings = load_settings(board_port=port, board_host=host)
     configure_logging(settings)

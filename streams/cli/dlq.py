@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from types import TracebackType
+from typing import Annotated, Any, Self
 
+import rich.progress
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -16,7 +18,8 @@ from rich.table import Column, Table
 from streams.cli.refused import Refused
 from streams.domain.time import format_time
 from streams.settings import load_settings
-from streams.shell.dead_letter_log import DeadLetter, DeadLetterLog, ReplayRefused
+from streams.shell.dead_letter_log import DeadLetter, DeadLetterLog, Progress
+from streams.shell.dead_letter_replay import Advance, Done, ReplayStopped, Result
 
 app = typer.Typer(
     help="List, look into and replay dead letters.",
@@ -42,9 +45,13 @@ def list_(
 
         backontrack dlq list --reason key_mismatch --json
     """
+    shown: deque[DeadLetter] = deque(maxlen=limit)
+    found = 0
     with _log() as log:
-        found = [letter for letter in log.all() if not reason or letter.reason == reason]
-    shown = found[-limit:]
+        for letter in log.all():
+            if not reason or letter.reason == reason:
+                shown.append(letter)
+                found += 1
     if json_output:
         for letter in shown:
             typer.echo(json.dumps(_summary(letter)))
@@ -56,8 +63,8 @@ def list_(
         table.add_row(letter.id, format_time(letter.at), origin, letter.reason, letter.message)
     if shown:
         Console().print(table)
-    left_out = f", the newest {limit} are shown" if len(found) > limit else ""
-    typer.echo(f"{len(found)} dead letters{left_out}")
+    left_out = f", the newest {limit} are shown" if found > limit else ""
+    typer.echo(f"{found} dead letters{left_out}")
 
 
 @app.command()
@@ -104,11 +111,13 @@ def replay(
         typer.Option(exists=True, dir_okay=False, help="A corrected record (JSON) to send in place of one letter"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="One JSON object a letter")] = False,
 ) -> None:
     """Put dead letters back on the topics that they came from, after their cause is mended.
 
     The original bytes, key, headers and record time, or the record in `--file` with its account as the key. A letter
-    that was put back before is left alone, so it is safe to run this again.
+    that was put back before is left alone, so it is safe to run this again, also after a run that was broken off. One
+    that cannot be put back is told at the end, with exit code 1; the others go back all the same.
 
     Examples:
         backontrack dlq replay 12 13
@@ -121,28 +130,93 @@ def replay(
         raise typer.BadParameter("name ids, or --reason, or --all")
     if file is not None and len(ids) != 1:
         raise typer.BadParameter("--file replaces the record of one letter: name its id")
-    with _log() as log:
-        letters = [_one(log, letter_id) for letter_id in ids] or [
-            letter for letter in log.all() if everything or letter.reason == reason
-        ]
-        done = sum(_replay(log, letter, file, dry_run=dry_run) for letter in letters)
-    typer.echo(f"{done} of {len(letters)} {'would be ' if dry_run else ''}put back")
+    wanted = {_whole(letter_id) for letter_id in ids}
+    found: set[str] = set()
+
+    def chosen(letter: DeadLetter) -> bool:
+        if wanted and letter.id in wanted:
+            found.add(letter.id)
+            return True
+        return everything or (bool(reason) and letter.reason == reason)
+
+    seen = _Seen(json_output=json_output)
+    with _log() as log, _Bar() as bar:
+        record = None if file is None else _record(file)
+        corrected = None if record is None else lambda letter: log.corrected(letter, record)
+        try:
+            for result in log.replay(chosen, corrected, dry_run=dry_run, progress=bar):
+                seen.add(result)
+        except ReplayStopped as error:
+            raise Refused(f"{error} ({seen.count[Done.PUT]} put back)") from error
+    for missing in sorted(wanted - found):
+        seen.add(Result(missing, Done.REFUSED, "", -1, "there is no such dead letter; see backontrack dlq list"))
+    seen.conclude(dry_run=dry_run)
 
 
-def _replay(log: DeadLetterLog, letter: DeadLetter, file: Path | None, *, dry_run: bool) -> bool:
-    if letter.origin_offset < 0:
-        raise Refused(f"{letter.id}: it does not say where it came from")
-    try:
-        key, value = log.corrected(letter, _record(file)) if file else (letter.key, letter.value)
-        if log.replayed(letter, key):
-            print(f"{letter.id}: is on {letter.origin_topic} already", file=sys.stderr)
-            return False
-        if not dry_run:
-            log.replay(letter, key, value)
-    except ReplayRefused as error:
-        raise Refused(f"{letter.id}: {error}") from error
-    print(f"{letter.id}: {'would go' if dry_run else 'put'} on {letter.origin_topic}", file=sys.stderr)
-    return True
+class _Seen:
+    """Tells what becomes of letters, and how it ended."""
+
+    def __init__(self, *, json_output: bool) -> None:
+        self._json = json_output
+        self._refused: list[Result] = []
+        self.count: Counter[Done] = Counter()
+
+    def add(self, result: Result) -> None:
+        """One letter more."""
+        self.count[result.done] += 1
+        if result.done is Done.REFUSED:
+            self._refused.append(result)
+        if self._json:
+            target = {"topic": result.topic, "partition": result.partition}
+            typer.echo(json.dumps({"id": result.id, "done": result.done, "target": target, "reason": result.reason}))
+
+    def conclude(self, *, dry_run: bool) -> None:
+        """The sum, the list of what was refused, and exit code 1 when there is any."""
+        if not self._json:
+            done = self.count[Done.WOULD_PUT if dry_run else Done.PUT]
+            typer.echo(f"{done} of {self.count.total()} {'would be ' if dry_run else ''}put back")
+            if self.count[Done.ALREADY]:
+                typer.echo(f"{self.count[Done.ALREADY]} are on their topics already", err=True)
+        for result in self._refused:
+            typer.echo(f"{result.id}: {result.reason}", err=True)
+        if self._refused:
+            raise typer.Exit(1)
+
+
+class _Bar(Progress):
+    """Bars on stderr while it is a terminal."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bars = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def begin(self, what: str, total: int) -> Advance:
+        task = self._bars.add_task(what, total=total)
+        return lambda more: self._bars.update(task, advance=more)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+
+def _whole(letter_id: str) -> str:
+    if not letter_id.replace("/", "", 1).isdigit():
+        raise typer.BadParameter(f"{letter_id}: an id is PARTITION/OFFSET, or OFFSET")
+    partition, _, offset = letter_id.rpartition("/")
+    return f"{int(partition or 0)}/{int(offset)}"
 
 
 def _record(file: Path) -> dict[str, Any]:
@@ -156,9 +230,7 @@ def _record(file: Path) -> dict[str, Any]:
 
 
 def _one(log: DeadLetterLog, letter_id: str) -> DeadLetter:
-    if not letter_id.replace("/", "", 1).isdigit():
-        raise typer.BadParameter(f"{letter_id}: an id is PARTITION/OFFSET, or OFFSET")
-    letter = log.one(letter_id)
+    letter = log.one(_whole(letter_id))
     if letter is None:
         raise Refused(f"there is no dead letter {letter_id}; see backontrack dlq list")
     return letter

@@ -39,6 +39,7 @@ COMMANDS = (
     _Lazy("board", "streams.cli.board:board", "Serve the read API and the web page.", _RUN),
     _Lazy("settings", "streams.cli.settings:settings", "Show every setting with its meaning and value.", _RUN),
     _Lazy("topics", "streams.cli.topics:app", "Create the topics, or tell how they differ from what is needed.", _DATA),
+    _Lazy("acls", "streams.cli.acls:acls", "Print the access rights that a client needs on the brokers.", _DATA),
     _Lazy("schemas", "streams.cli.schemas:app", "Show the record schemas, and check that they fit each other.", _DATA),
     _Lazy("import", "streams.cli.import_:import_", "Publish history from files to the input topics.", _DATA),
     _Lazy("generate", "streams.cli.generate:generate", "Simulate accounts whose drops are known.", _DATA),
@@ -111,7 +112,7 @@ def _root(
     Examples:
         backontrack demo
 
-        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9092 backontrack worker
+        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9093 BACKONTRACK_SECURITY_PROTOCOL=ssl backontrack worker
     """
     if config is not None:
         # The commands read their settings themselves, and so do processes that they start.
@@ -160,6 +161,7 @@ def _refusal(error: Exception) -> str | None:
     from streams.policy.load import PolicyError  # noqa: PLC0415
     from streams.sentiment.errors import SentimentError  # noqa: PLC0415
     from streams.settings import SettingsError  # noqa: PLC0415
+    from streams.shell.acls import Denied  # noqa: PLC0415
     from streams.shell.admin import BrokerUnreachable, Unadministered  # noqa: PLC0415
     from streams.shell.failure import Unrecoverable  # noqa: PLC0415
     from streams.shell.registry import RegistryUnavailable  # noqa: PLC0415
@@ -172,6 +174,7 @@ def _refusal(error: Exception) -> str | None:
     expected = (
         Refused,
         BrokerUnreachable,
+        Denied,
         HistoryError,
         PolicyError,
         SentimentError,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -12,12 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from streams.settings import PREFIX, Settings, load_settings
+from streams.settings import PREFIX, Settings, is_secret, load_settings, without_password
 
-# User and password in a URL; and settings that are secrets as a whole.
-_USER_INFO = re.compile(r"(?<=//)[^/@]+@")
-_WORDS = {str: "text", int: "whole number", Path: "file", bool: "true | false"}
-_SECRET = re.compile(r"password|secret|token|api_key")
+_WORDS = {"str": "text", "int": "whole number", "Path": "file", "SecretStr": "password", "bool": "true | false"}
 
 
 def settings(json_output: Annotated[bool, typer.Option("--json", help="Print them as JSON")] = False) -> None:
@@ -49,7 +44,7 @@ def describe(current: Settings) -> list[dict[str, Any]]:
         {
             "variable": f"{PREFIX}{name.upper()}",
             "type": _type(field.annotation, field.metadata),
-            "default": "" if field.default is None else field.default,
+            "default": "" if field.default is None or is_secret(name) else field.default,
             "now": masked(name, "" if values[name] is None else values[name]),
             "meaning": field.description or "",
         }
@@ -61,9 +56,9 @@ def masked(name: str, value: Any) -> Any:
     """The value without what must not be shown."""
     if not isinstance(value, str):
         return value
-    if value and _SECRET.search(name):
+    if value and is_secret(name):
         return "***"
-    return _USER_INFO.sub("***@", value)
+    return without_password(value)
 
 
 def _type(annotation: Any, metadata: list[Any]) -> str:
@@ -72,6 +67,4 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
     if any(type(part).__name__ == "BeforeValidator" for part in metadata):
         return "duration, ms"
     named = [part for part in get_args(annotation) or (annotation,) if part is not type(None)]
-    return " | ".join(
-        {"str": "text", "int": "whole number", "Path": "file"}.get(part.__name__, part.__name__) for part in named
-    )
+    return " | ".join(_WORDS.get(part.__name__, part.__name__) for part in named)

@@ -26,7 +26,7 @@ def worker(
     reason on stderr.
 
     Examples:
-        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9092 backontrack worker
+        BACKONTRACK_BOOTSTRAP_SERVERS=kafka:9093 BACKONTRACK_SECURITY_PROTOCOL=ssl backontrack worker
 
         backontrack worker --until-caught-up --clock events
     """

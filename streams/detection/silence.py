@@ -12,7 +12,7 @@ from __future__ import annotations
 from streams import topics
 from streams.domain.account import AccountState
 from streams.domain.finding import Evidence, Finding
-from streams.domain.partition import PartitionState
+from streams.domain.partition import PartitionState, SourceState
 from streams.domain.signal import SignalState
 from streams.domain.time import DAY, HOUR, format_duration
 from streams.health import rhythm
@@ -21,6 +21,8 @@ from streams.policy.model import Policy
 from streams.policy.signals import MetricPolicy, metric_policy
 
 _LOOK_AGAIN = 6 * HOUR
+_LOOK_LESS = 16
+"""While nobody is heard of, the time to the next look grows to this part of the quiet: years may pass at once."""
 START = "silent_start"
 
 
@@ -44,12 +46,17 @@ def waits(account: AccountState, partition: PartitionState, now: int, policy: Po
             return True
         due = max(pulse.last_at, back_at) + patience
         if source is None or source.last_at <= pulse.last_at + policy.time.session:
-            due = max(due, now + _LOOK_AGAIN)  # nobody else was heard of since: it may be the feed
+            due = max(due, _next_look(source, now))  # nobody else was heard of since: it may be the feed
     if partition.silent(topics.USAGE):
-        due = max(due, now + _LOOK_AGAIN)
+        due = max(due, _next_look(source, now))
     if now < due:
         account.schedule("silence", due, now)
     return now < due
+
+
+def _next_look(source: SourceState | None, now: int) -> int:
+    quiet = 0 if source is None else now - source.last_at
+    return now + max(_LOOK_AGAIN, quiet // _LOOK_LESS)
 
 
 def on_timer(account: AccountState, partition: PartitionState, now: int, policy: Policy) -> Finding | None:

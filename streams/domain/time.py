@@ -19,19 +19,23 @@ YEAR = 1461 * DAY // 4
 _FIRST_MONDAY = 4 * DAY
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
+_LONGEST = 100 * YEAR
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*")
 
 
 def parse_duration(text: str) -> int:
     """Milliseconds of a duration such as `50ms`, `30s`, `15m`, `36h`, `3d` or `2w`.
 
-    Raises ValueError when the text is not a number with one of these units.
+    Raises ValueError when the text is not a number with one of these units, or longer than 100 years.
     """
     found = _DURATION.fullmatch(text)
     if not found:
-        msg = f"{text!r} is not a duration: write a number and one of {', '.join(_UNITS)}, for example 36h"
+        msg = f"{text[:40]!r} is not a duration: write a number and one of {', '.join(_UNITS)}, for example 36h"
         raise ValueError(msg)
-    return round(float(found[1]) * _UNITS[found[2]])
+    ms = float(found[1]) * _UNITS[found[2]]
+    if ms > _LONGEST:
+        raise ValueError(f"{text[:40]!r} is longer than 100 years")
+    return round(ms)
 
 
 def format_duration(ms: float) -> str:

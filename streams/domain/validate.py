@@ -17,12 +17,19 @@ LATEST = 4_102_444_800_000
 """2100-01-01 UTC in ms. A record time beyond it is in microseconds, and would end time for its partition."""
 LARGEST = 1e100
 """Largest magnitude of a measured value or an amount: squares of it can still be summed."""
+LONGEST_NAME = 256
+"""Characters of an id or a name at most. They are kept in the state, which has to fit a record."""
+LONGEST_TEXT = 4_096
+"""Characters of the free words that are kept, goals or a reason, at most."""
+LARGEST_INT = (1 << 31) - 1
 SURVEY_SCALES: dict[str, tuple[float, float]] = {"nps": (0.0, 10.0), "csat": (1.0, 5.0), "ces": (1.0, 7.0)}
 """Least and largest answer by survey."""
 REASONS: dict[str, str] = {
     "null_key": "the record has no key",
     "key_mismatch": "the key is not the account_id in UTF-8",
     "empty_id": "an id or name is empty",
+    "bad_id": "the account_id holds a zero character",
+    "too_long": f"an id or name has more than {LONGEST_NAME} characters, or words more than {LONGEST_TEXT}",
     "absurd_time": "a time before 1990 or after 2099, or an event further ahead of its record than max_future",
     "not_finite": "a number is NaN or infinite",
     "out_of_range": "a number is outside its scale",
@@ -53,40 +60,64 @@ def check(  # noqa: PLR0911  one line for each way to be unfit
         return "key_mismatch"
     if not account_id or not event["event_id"]:
         return "empty_id"
+    if "\0" in account_id:  # such keys of the changelog are not accounts
+        return "bad_id"
     if not EARLIEST <= event["occurred_at"] <= record_time + policy_time.max_future:
         return "absurd_time"
+    traceparent = event["traceparent"]
+    if (
+        len(account_id) > LONGEST_NAME
+        or len(event["event_id"]) > LONGEST_NAME
+        or (traceparent is not None and len(traceparent) > LONGEST_NAME)
+    ):
+        return "too_long"
     return _CHECKS[topic](event)
 
 
 def _usage(event: Mapping[str, Any]) -> str | None:
+    metric = event["metric"]
+    if not metric or len(metric) > LONGEST_NAME:
+        return "too_long" if metric else "empty_id"
     if not -LARGEST <= event["value"] <= LARGEST:
         return _wrong_number(event["value"])
-    return None if event["metric"] else "empty_id"
+    return None
 
 
 def _sentiment(event: Mapping[str, Any]) -> str | None:
     least, largest = SURVEY_SCALES.get(event["survey"], (-LARGEST, LARGEST))
     return (
-        _number(event["score"], -1.0, 1.0)
+        _long(event, "channel", "interaction_id")
+        or _number(event["score"], -1.0, 1.0)
         or _number(event["survey_value"], least, largest)
-        or _number(event["position"], 0, LARGEST)
+        or _number(event["position"], 0, LARGEST_INT)
     )
 
 
 def _ticket(event: Mapping[str, Any]) -> str | None:
     if not event["ticket_id"]:
         return "empty_id"
-    return _number(event["satisfaction"], 1.0, 5.0)
+    return _long(event, "ticket_id", "theme") or _number(event["satisfaction"], 1.0, 5.0)
 
 
 def _account(event: Mapping[str, Any]) -> str | None:
-    return _number(event["value"], 0.0, LARGEST) or _time(event["renewal_at"])
+    return (
+        _long(event, "segment", "stage", "tier", "owner", "time_zone", "channel_preference")
+        or _long_text(sum(len(goal) + 1 for goal in event["goals"]))
+        or _number(event["value"], 0.0, LARGEST)
+        or _time(event["renewal_at"])
+    )
 
 
 def _response(event: Mapping[str, Any]) -> str | None:
     if not event["intervention_id"]:
         return "empty_id"
-    return _number(event["cost"], 0.0, LARGEST) or _time(event["promised_by"]) or _time(event["snooze_until"])
+    return (
+        _long(event, "intervention_id", "actor")
+        or _long_text(max(len(event[name] or "") for name in ("action", "reason", "alternative")))
+        or _number(event["cost"], 0.0, LARGEST)
+        or _time(event["promised_by"])
+        or _time(event["snooze_until"])
+    )
 
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
@@ -96,6 +127,18 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     ACCOUNTS: _account,
     RESPONSES: _response,
 }
+
+
+def _long(event: Mapping[str, Any], *names: str) -> str | None:
+    for name in names:
+        text = event[name]
+        if text is not None and len(text) > LONGEST_NAME:
+            return "too_long"
+    return None
+
+
+def _long_text(length: int) -> str | None:
+    return "too_long" if length > LONGEST_TEXT else None
 
 
 def _number(value: float | None, least: float, largest: float) -> str | None:

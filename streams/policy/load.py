@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
+from streams.policy import yaml_limits
 from streams.policy.model import Policy
 
 Path = tuple[str | int, ...]
 _PLAIN = {"Extra inputs are not permitted": "there is no such key", "Field required": "is missing"}
-_DEPTH = 20
+_MOST_PROBLEMS = 100
 
 
 class Problem(NamedTuple):
@@ -35,10 +36,16 @@ class Problem(NamedTuple):
 
 
 class PolicyError(ValueError):
-    """A policy is refused. `problems` lists every reason found; the message has one a line, `file:line: reason`."""
+    """A policy is refused. `problems` lists every reason found; the message has the first hundred, one a line.
+
+    A line is `file:line: reason`.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        shown = [str(problem) for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            shown.append(f"and {len(problems) - _MOST_PROBLEMS} more")
+        super().__init__("\n".join(shown))
         self.problems = tuple(problems)
 
 
@@ -54,7 +61,10 @@ class _Loader(_Base):  # type: ignore[valid-type,misc]  # chosen when the module
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), ["t", "f"])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+# Of longer numbers Python refuses to make an integer; as a text they are refused where a number is wanted.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,99})$"), list("-+0123456789")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)$"),
@@ -91,6 +101,20 @@ def _shipped() -> str:
 
 def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
     """The plain data of a file, and the line of each path in it."""
+    try:
+        yaml_limits.check(text, _Loader)
+        return _compose(text, name)
+    except yaml_limits.TooMuch as error:
+        raise PolicyError([Problem(name, error.line, error.reason)]) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "is not readable as YAML"
+        raise PolicyError([Problem(name, mark.line + 1 if mark else 1, f"YAML: {reason}")]) from None
+    except UnicodeEncodeError:
+        raise PolicyError([Problem(name, 1, "is not UTF-8 text")]) from None
+
+
+def _compose(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -102,23 +126,20 @@ def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[Path, int]]:
         if problems:
             raise PolicyError(problems)
         raw: dict[Hashable, Any] = loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or "is not readable as YAML"
-        raise PolicyError([Problem(name, mark.line + 1 if mark else 1, f"YAML: {reason}")]) from None
     finally:
         loader.dispose()
     return {str(key): value for key, value in raw.items()}, lines
 
 
 def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], problems: list[Problem], name: str) -> None:
-    """Notes the line of each path below `node`, and keys that stand twice in one mapping."""
-    if len(path) > _DEPTH:
-        raise PolicyError([Problem(name, node.start_mark.line + 1, "nested too deeply, or an alias that holds itself")])
+    """Notes the line of each path below `node`, and keys that stand twice in one mapping or are no names."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            below = (*path, str(key.value))
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                problems.append(Problem(name, line, f"{_dotted(path) or 'policy'}: a key must be a name"))
+                continue
+            below = (*path, str(key.value))
             if below in lines:
                 problems.append(Problem(name, line, f"{_dotted(below)}: stands twice, first on line {lines[below]}"))
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import PrivateAttr, model_validator
+from typing import Annotated
+
+from pydantic import Field, PrivateAttr, model_validator
 
 from streams.policy.guardrails import EpisodeRules, Experiment, Guardrails
 from streams.policy.playbooks import Playbook
@@ -13,7 +15,7 @@ from streams.policy.units import Section, Text
 class Policy(Section):
     """One version of the rules. Durations are int ms; the sections are described where they are defined."""
 
-    version: Text
+    version: Annotated[Text, Field(max_length=100)]
     time: TimePolicy = TimePolicy()
     metrics: dict[str, MetricPolicy]
     health: HealthPolicy

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.serializers import codecs
+from faust.types import AppT
 
 from streams.settings import Settings
+from streams.shell.connection import faust_credentials
 from streams.shell.host import Host
 from streams.shell.transport import MergedTransport
 
@@ -28,11 +31,24 @@ class _AsItIs(codecs.Codec):
         return s
 
 
+class WorkerAssignor(PartitionAssignor):
+    """Faust's co-partitioning assignor with the standbys that were asked for, which may be none.
+
+    With any, it fills workers up to their largest share, so that of three with four partitions one may get nothing.
+    """
+
+    def __init__(self, app: AppT, replicas: int = 0) -> None:
+        del replicas  # one at least, so that Faust takes this assignor and not one of aiokafka's
+        super().__init__(app, replicas=cast("WorkerApp", app).settings.standby_replicas)
+
+
 class WorkerApp(faust.App):
     """A Faust app on the merged transport, which needs no directory of its own."""
 
     host: Host
     """What the consumer asks and tells."""
+    settings: Settings
+    """What it was made with."""
     mundane_level = "debug"
 
     def _new_transport(self) -> MergedTransport:
@@ -54,7 +70,9 @@ def create_app(settings: Settings, host: Host) -> WorkerApp:
     session_s = settings.session_timeout / 1000
     app = WorkerApp(
         settings.app_id,
-        env_prefix=f"{settings.app_id.upper()}_FAUST_",
+        # Faust would let variables of its own overrule what is given here.
+        env={},
+        broker_credentials=faust_credentials(settings),
         broker=";".join(f"kafka://{server.strip()}" for server in settings.bootstrap_servers.split(",")),
         broker_session_timeout=session_s,
         broker_heartbeat_interval=min(3.0, session_s / 4),
@@ -71,12 +89,18 @@ def create_app(settings: Settings, host: Host) -> WorkerApp:
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         store="memory://",
-        # Installs the co-partitioning assignor, although there is no Faust table that could stand by.
-        table_standby_replicas=1,
+        # One even when nobody stands by: installs the co-partitioning assignor.
+        table_standby_replicas=max(1, settings.standby_replicas),
+        PartitionAssignor=WorkerAssignor,
+        consumer_group_instance_id=settings.group_instance_id or None,
+        # Members tell it to each other, and refuse an assignment made when theirs was another: after a restart the host
+        # may have another name.
+        canonical_url="http://worker",
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
     app.host = host
+    app.settings = settings
     return app

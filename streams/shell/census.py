@@ -12,6 +12,7 @@ from streams.domain.episode import ENDED
 from streams.metrics import Snapshot
 from streams.settings import Settings
 from streams.shell.checkpoint import Checkpointer
+from streams.shell.holds import Holds
 from streams.shell.status import Status
 from streams.shell.table import AccountTable
 
@@ -28,13 +29,17 @@ class Census:
         table: The accounts.
         checkpointer: Age of the last checkpoint.
         status: Lag.
+        holds: What the worker waits for.
     """
 
-    def __init__(self, settings: Settings, table: AccountTable, checkpointer: Checkpointer, status: Status) -> None:
+    def __init__(
+        self, settings: Settings, table: AccountTable, checkpointer: Checkpointer, status: Status, holds: Holds
+    ) -> None:
         self._settings = settings
         self._table = table
         self._checkpointer = checkpointer
         self._status = status
+        self._holds = holds
         self._bands: Counter[tuple[str, ...]] = Counter()
         self._covered = 0
         self._episodes: Counter[tuple[str, ...]] = Counter()
@@ -92,7 +97,10 @@ class Census:
             accounts=dict(self._bands),
             covered_accounts=self._covered,
             open_episodes=dict(self._episodes),
+            over_dead_letter_limit=Counter((topic,) for topic, _ in self._table.over_limit),
             dirty_accounts=self._table.dirty,
+            holds={(name,): 1.0 for name in self._holds.reasons},
+            stuck={(self._status.stall.stage,): 1.0} if self._status.stall else {},
             checkpoint_age=time.monotonic() - self._checkpointer.committed_at,
             policy=dict(policies),
             sentiment_model=dict(models),

@@ -8,16 +8,18 @@
 A state is never stored without the outputs that it decided, an output never sent before the state that decided it is
 stored, a partition's state never before all accounts are at least as far, and an offset never committed before that.
 Applying goes on meanwhile: what is written is a snapshot, taken between two records.
+
+What is taken to be written comes back to the table when it is not: a step that fails, is given up with the partitions
+or is cancelled leaves everything owed as it was, and the next attempt begins from the front.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import structlog
 from faust.types import TP
@@ -27,18 +29,18 @@ from streams.domain.account import AccountState
 from streams.domain.outputs import OutboxRecord
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.shell import failpoints, trace
-from streams.shell.changelog import PARTITION_KEY, state_record
+from streams.shell import dead_letters, failpoints, trace
+from streams.shell.changelog import partition_record
 from streams.shell.codec import Codec
-from streams.shell.envelope import health_headers
+from streams.shell.failure import Abandoned
 from streams.shell.producer import Outgoing, Sender
-from streams.shell.state_codec import encode_account, encode_partition
+from streams.shell.records import Records
+from streams.shell.snapshot import Snapshot, chunks, next_offsets
+from streams.shell.state_codec import encode_partition
 from streams.shell.table import AccountTable, Owned
 
 log = structlog.stdlib.get_logger(__name__)
 
-_CHUNK = 500
-"""Accounts encoded before the event loop gets its turn."""
 _EARLY_S = 0.5
 """Wait before a checkpoint that is asked for ahead of its interval, so that one serves many."""
 
@@ -48,22 +50,21 @@ _SHARE = 4
 """Times that the last checkpoint took before the next one begins: at most a fifth of the time goes into them."""
 
 Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
+T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Snapshot:
-    owned: Owned
-    partition: bytes
-    at: int
-    """Records applied in this epoch when it was taken."""
-    applied: dict[str, int]
-    letters: list[OutboxRecord]
-    accounts: set[str]
-    rows: set[str]
+class _Owed(Exception):  # noqa: N818  no error: the attempt is to be made again
+    """Health rows were not acknowledged within their lease."""
+
+
+class _Lost(Exception):  # noqa: N818  no error: the attempt is over
+    """The group has given the partitions to another worker."""
 
 
 class Checkpointer:
     """Writes what the table holds. One emit or checkpoint at a time.
+
+    An outage makes an attempt take as long as it lasts. `abandon` ends it.
 
     Args:
         settings: Intervals and names.
@@ -71,7 +72,7 @@ class Checkpointer:
         sender: How.
         codec: For health rows.
         metrics: Durations and counts.
-        commit: Commits next offsets; False when the group is rebalancing.
+        commit: Commits next offsets, however long that takes; False when the group is rebalancing.
     """
 
     def __init__(
@@ -80,16 +81,22 @@ class Checkpointer:
         self._settings = settings
         self._table = table
         self._sender = sender
-        self._codec = codec
+        self._records = Records(settings, codec)
         self._metrics = metrics
         self._commit = commit
         self._changelog = topics.changelog(settings.app_id)
         self._writing = asyncio.Lock()
+        self._attempt: asyncio.Task[Any] | None = None
+        self._given_up = False
         self.committed: dict[TP, int] = {}
         """Next offsets of the last commit, of the partitions that are owned."""
         self.committed_at = time.monotonic()
         """When offsets were last committed, or found to be in place."""
         self._took = 0.0
+        self.began: float | None = None
+        """When the newest checkpoint began (monotonic, s), whether it has ended or not."""
+        self.written = 0
+        """Accounts that checkpoints have stored."""
         table.make_room = self.make_room
 
     async def emit_forever(self) -> None:
@@ -118,8 +125,8 @@ class Checkpointer:
 
     async def emit(self) -> None:
         """Stores what decided waiting outputs, then sends them."""
-        async with self._writing:
-            await self._emit()
+        with contextlib.suppress(Abandoned):
+            await self._alone(self._emit)
 
     async def make_room(self) -> None:
         """Writes what has piled up in the table: outputs, and dead letters, which leave with a checkpoint."""
@@ -129,14 +136,77 @@ class Checkpointer:
             await self.emit()
 
     async def checkpoint(self) -> bool:
-        """Stores everything and commits the offsets of what was applied. False when the commit has to wait."""
+        """Stores everything and commits the offsets of what was applied.
+
+        False when the commit has to wait: the group is rebalancing, or the partitions are gone.
+        """
+        try:
+            return await self._alone(self._checkpoint)
+        except Abandoned:
+            return False
+
+    async def abandon(self) -> None:
+        """Ends what is being written at once; afterwards nothing of it is written any more.
+
+        For partitions that are given up: nothing is written until `forget` is called. What was not acknowledged stays
+        owed in the table.
+        """
+        self._given_up = True
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.cancel()
+        self._sender.purge()
+        if attempt is not None:
+            await asyncio.wait([attempt])
+
+    async def between(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Does something while nothing is being written; not at all when partitions are being given up."""
+        with contextlib.suppress(Abandoned):
+            await self._alone(work)
+
+    async def _alone(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Does one thing at a time. Raises Abandoned when it was given up."""
         async with self._writing:
-            began = time.monotonic()
-            self._table.checkpoint_due.clear()
-            await self._emit()
-            snapshots = [self._snapshot(owned) for owned in self._table.owned.values() if self._is_due(owned)]
-            await self._store(snapshots)
-            offsets = self._offsets(snapshots)
+            if self._given_up:
+                raise Abandoned
+            attempt: asyncio.Task[T] = asyncio.ensure_future(work())
+            self._attempt = attempt
+            try:
+                await asyncio.wait([attempt])
+            except asyncio.CancelledError:
+                # Whoever asked for it has gone: it ends before the next one begins.
+                attempt.cancel()
+                await asyncio.wait([attempt])
+                raise
+            finally:
+                self._attempt = None
+            if attempt.cancelled():
+                raise Abandoned
+            return attempt.result()
+
+    async def _checkpoint(self) -> bool:
+        try:
+            while True:
+                began = self.began = time.monotonic()
+                try:
+                    return await self._try_checkpoint(began)
+                except _Owed:
+                    # The brokers were away for longer than a lease; this worker alone may have been.
+                    if not await self.owns(0.0):
+                        raise _Lost from None
+        except _Lost:
+            log.warning("checkpoint given up: the group has given the partitions to another worker")
+            return False
+        finally:
+            self.began = None
+
+    async def _try_checkpoint(self, began: float) -> bool:
+        self._table.checkpoint_due.clear()
+        await self._emit()
+        snapshots = [self._snapshot(owned) for owned in self._table.owned.values() if self._is_due(owned)]
+        try:
+            await self._store(snapshots, began)
+            offsets = next_offsets(self._settings, snapshots)
             if offsets:
                 failpoints.hit("commit_before")
                 if not await self._commit(offsets):
@@ -145,9 +215,13 @@ class Checkpointer:
                 failpoints.hit("commit_after")
                 self.committed.update(offsets)
                 self._metrics.checkpoint_duration.observe(time.monotonic() - began)
-            self.committed_at = time.monotonic()
-            self._took = self.committed_at - began
-            return True
+        except BaseException:
+            for snapshot in snapshots:
+                snapshot.put_back()
+            raise
+        self.committed_at = time.monotonic()
+        self._took = self.committed_at - began
+        return True
 
     async def owns(self, since: float) -> bool:
         """False when the group has given the partitions to somebody else. Asks it only when `since` is long ago.
@@ -162,6 +236,7 @@ class Checkpointer:
     def forget(self) -> None:
         """After partitions were dropped."""
         self.committed.clear()
+        self._given_up = False
 
     def _is_due(self, owned: Owned) -> bool:
         fold = owned.fold
@@ -181,8 +256,15 @@ class Checkpointer:
         emitted = 0
         for owned in list(self._table.owned.values()):
             waiting, owned.waiting = owned.waiting, set()
-            for chunk in _chunks(waiting):
-                emitted += await self._emit_accounts(owned, chunk)
+            try:
+                for chunk in chunks(set(waiting)):
+                    emitted += await self._emit_accounts(owned, chunk)
+                    waiting.difference_update(chunk)
+            except BaseException as error:
+                owned.waiting |= waiting
+                if not isinstance(error, _Lost):
+                    raise
+                log.warning("outputs held back: the group has given the partitions to another worker")
         if emitted:
             self._metrics.emit_duration.observe(time.monotonic() - began)
 
@@ -192,46 +274,53 @@ class Checkpointer:
         partition = fold.state.partition
         states: list[Outgoing] = []
         outputs: list[Outgoing] = []
+        rows: list[Outgoing] = []
         taken: list[tuple[AccountState, list[OutboxRecord]]] = []
-        rows = fold.health_changed & set(ids)
-        fold.health_changed -= rows
-        for account_id in ids:
-            account = fold.accounts[account_id]
-            states.append(self._account_state(owned, account))
-            records = list(account.outbox)
-            taken.append((account, records))
-            outputs += (self._output(record, partition) for record in records)
-            if account_id in rows:
-                outputs.append(self._health_row(owned, account_id))
-        failpoints.hit("states_unsent")
-        await self._sender.send(states)
-        await self._sender.flush()
-        failpoints.hit("states_stored")
-        if not await self.owns(began):
-            log.warning("outputs held back: the group has given the partitions to another worker")
-            owned.waiting.update(ids)
-            fold.health_changed |= rows
-            return 0
-        await self._sender.send(outputs)
-        failpoints.hit("outbox_produced")
-        await self._sender.flush()
-        failpoints.hit("outbox_acknowledged")
+        # Row and state are taken at the same moment.
+        unsent = fold.health_changed & set(ids)
+        fold.health_changed -= unsent
+        try:
+            for account_id in ids:
+                account = fold.accounts[account_id]
+                states.append(self._records.account(owned, account))
+                records = list(account.outbox)
+                taken.append((account, records))
+                outputs += (self._records.output(record, partition) for record in records)
+                if account_id in unsent:
+                    rows.append(self._records.row(owned, account_id))
+            failpoints.hit("states_unsent")
+            await self._sender.send(states)
+            await self._sender.flush()
+            failpoints.hit("states_stored")
+            if not await self.owns(began):
+                raise _Lost
+            await self._sender.send(outputs)
+            failpoints.hit("outbox_produced")
+            late = await self._sender.lease(rows)
+            unsent = {account_id for account_id in unsent if account_id.encode() in late}
+            self._metrics.outputs.labels(topics.HEALTH).inc(len(rows) - len(unsent))
+            await self._sender.flush()
+            failpoints.hit("outbox_acknowledged")
+        finally:
+            # The next checkpoint sends the rows.
+            fold.health_changed |= unsent
         for account, records in taken:
             # Further outputs may have been decided meanwhile; they stand behind these.
             del account.outbox[: len(records)]
             fold.dirty.add(account.account_id)
             self._count(records)
-        return len(outputs)
+        return len(outputs) + len(rows)
 
-    def _snapshot(self, owned: Owned) -> _Snapshot:
+    def _snapshot(self, owned: Owned) -> Snapshot:
         fold = owned.fold
         accounts, fold.dirty = fold.dirty, set()
         rows, fold.health_changed = fold.health_changed, set()
         owned.changed = False
         state = fold.state
-        return _Snapshot(
+        return Snapshot(
             owned,
             encode_partition(state),
+            len(fold.accounts),
             owned.trace.count,
             dict(state.applied),
             list(state.outbox),
@@ -239,12 +328,12 @@ class Checkpointer:
             rows,
         )
 
-    async def _store(self, snapshots: list[_Snapshot]) -> None:
+    async def _store(self, snapshots: list[Snapshot], began: float) -> None:
         if snapshots:
             failpoints.hit("dirty_unstored")
         for snapshot in snapshots:
-            for chunk in _chunks(snapshot.accounts):
-                await self._store_accounts(snapshot, chunk)
+            for chunk in chunks(snapshot.accounts):
+                await self._store_accounts(snapshot, chunk, began)
         await self._sender.flush()
         if snapshots:
             failpoints.hit("dirty_stored")
@@ -252,12 +341,13 @@ class Checkpointer:
             owned = snapshot.owned
             await self._sender.send(
                 [
-                    state_record(
+                    partition_record(
                         self._changelog,
                         owned.fold.state.partition,
-                        PARTITION_KEY,
                         snapshot.partition,
                         owned.epoch,
+                        snapshot.known,
+                        owned.since,
                         owned.trace.header(snapshot.at) if trace.ON else None,
                     )
                 ]
@@ -265,60 +355,40 @@ class Checkpointer:
         await self._sender.flush()
         if snapshots:
             failpoints.hit("partition_stored")
-        letters = [self._output(record, None) for snapshot in snapshots for record in snapshot.letters]
+        letters = [self._records.output(record, None) for snapshot in snapshots for record in snapshot.letters]
         if letters:
             await self._sender.send(letters)
             await self._sender.flush()
             failpoints.hit("letters_stored")
             for snapshot in snapshots:
                 del snapshot.owned.fold.state.outbox[: len(snapshot.letters)]
-                snapshot.owned.letter_bytes = sum(len(left.value or b"") for left in snapshot.owned.fold.state.outbox)
+                snapshot.owned.letter_bytes = sum(dead_letters.size(left) for left in snapshot.owned.fold.state.outbox)
                 snapshot.owned.changed |= bool(snapshot.letters)
                 self._count(snapshot.letters)
 
-    async def _store_accounts(self, snapshot: _Snapshot, ids: list[str]) -> None:
+    async def _store_accounts(self, snapshot: Snapshot, ids: list[str], began: float) -> None:
         owned, fold = snapshot.owned, snapshot.owned.fold
         states: list[Outgoing] = []
         rows: list[Outgoing] = []
         # Row and state of an account are taken at the same moment: the stored state is never newer than the sent row.
         for account_id in ids:
-            states.append(self._account_state(owned, fold.accounts[account_id]))
-            if account_id in snapshot.rows or account_id in fold.health_changed:
+            states.append(self._records.account(owned, fold.accounts[account_id]))
+            if account_id in fold.health_changed:
                 fold.health_changed.discard(account_id)
-                rows.append(self._health_row(owned, account_id))
+                snapshot.rows.add(account_id)
+            if account_id in snapshot.rows:
+                rows.append(self._records.row(owned, account_id))
         if rows:
-            await self._sender.send(rows)
-            await self._sender.flush()
+            if not await self.owns(began):
+                raise _Lost
+            if late := await self._sender.lease(rows):
+                snapshot.rows.difference_update(set(ids) - {key.decode() for key in late})
+                raise _Owed
             self._metrics.outputs.labels(topics.HEALTH).inc(len(rows))
+            snapshot.rows.difference_update(ids)
         await self._sender.send(states)
+        self.written += len(ids)
         await asyncio.sleep(0)
-
-    def _account_state(self, owned: Owned, account: AccountState) -> Outgoing:
-        return state_record(
-            self._changelog,
-            owned.fold.state.partition,
-            account.account_id.encode(),
-            encode_account(account),
-            owned.epoch,
-            owned.trace.header(owned.trace.count) if trace.ON else None,
-        )
-
-    def _health_row(self, owned: Owned, account_id: str) -> Outgoing:
-        row: dict[str, Any] = owned.fold.health_row(account_id)
-        return Outgoing(
-            self._settings.topic(topics.HEALTH),
-            account_id.encode(),
-            self._codec.encode(topics.HEALTH, row),
-            owned.fold.state.partition,
-            health_headers(row, self._settings.app_id),
-            row["as_of"],
-        )
-
-    def _output(self, record: OutboxRecord, partition: int | None) -> Outgoing:
-        name = self._settings.topic(record.topic)
-        if partition is None:
-            return Outgoing(name, record.key, record.value, headers=record.all_headers(), timestamp=record.at)
-        return Outgoing(name, record.key, record.value, partition, record.all_headers(), record.at)
 
     def _count(self, records: list[OutboxRecord]) -> None:
         now = time.time() * 1000
@@ -326,18 +396,3 @@ class Checkpointer:
             self._metrics.outputs.labels(record.topic).inc()
             if record.topic == topics.INTERVENTIONS and self._settings.clock == "wall":
                 self._metrics.intervention_latency.observe(max(0.0, (now - record.at) / 1000))
-
-    def _offsets(self, snapshots: list[_Snapshot]) -> dict[TP, int]:
-        name = self._settings.topic
-        return {
-            TP(name(topic), snapshot.owned.fold.state.partition): offset + 1
-            for snapshot in snapshots
-            for topic, offset in snapshot.applied.items()
-        }
-
-
-def _chunks(ids: set[str]) -> Iterator[list[str]]:
-    """The ids in an order that is the same in every run, some at a time."""
-    ordered = iter(sorted(ids))
-    while chunk := list(islice(ordered, _CHUNK)):
-        yield chunk

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
-import fastavro
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException, UnknownType
 
 from streams.settings import Settings, SettingsError
-from streams.shell import schemas
+from streams.shell import schemas, varints
 from streams.shell.frames import (
     CONFLUENT_SIZE,
     MAGIC,
@@ -26,12 +26,14 @@ from streams.shell.frames import (
     confluent_id,
     single_object_header,
 )
-from streams.shell.registry import NotRegistered, Registry
+from streams.shell.registry import NotRegistered, Registry, registry_of
 from streams.shell.schema_safety import SchemaRefused
 from streams.shell.strict import strict
 from streams.topics import BY_NAME, DEAD_LETTERS
 
 Event = dict[str, Any]
+# What parsing raises, depending on what is wrong; others decide what stands in a registry.
+_NO_SCHEMA = (SchemaParseException, UnknownType, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 Decoder = Callable[[bytes | None], Event]
 
 
@@ -45,7 +47,7 @@ class Codec:
 
     def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
         self._settings = settings
-        self._registry = registry or (Registry(settings.schema_registry) if settings.schema_registry else None)
+        self._registry = registry or registry_of(settings)
         if settings.framing == "confluent" and self._registry is None:
             raise SettingsError(
                 "BACKONTRACK_FRAMING = confluent needs BACKONTRACK_SCHEMA_REGISTRY: the frame carries its ids"
@@ -97,6 +99,7 @@ class Codec:
             raise ValueError(f"{topic} holds no Avro records")
         newest = schemas.newest(topic)
         limit = self._settings.max_record_bytes
+        parsed, suspicious = newest.parsed, varints.suspicious
         # From the header as it stands in the value to the schema for reading; only the newest schema is here.
         current: dict[bytes, Any] = {single_object_header(newest.crc): strict(newest.parsed)}
         size = SINGLE_OBJECT_SIZE
@@ -110,6 +113,8 @@ class Codec:
                     buffer.seek(size)
                     try:
                         event: Event = schemaless_reader(buffer, schema, None)  # type: ignore[assignment]  # a record
+                        if suspicious(value):
+                            varints.check(parsed, value, size)
                     except Exception as error:
                         raise _unreadable(error) from error
                     if buffer.tell() == len(value):
@@ -159,8 +164,9 @@ class Codec:
             raise BadRecord("unknown_schema", str(error)) from error
         except SchemaRefused as error:
             raise BadRecord("unknown_schema", f"schema id {schema_id} is refused: {error}") from error
-        except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError) as error:
-            raise BadRecord("unknown_schema", f"schema id {schema_id} is no Avro schema: {error}") from error
+        except _NO_SCHEMA as error:
+            problem = f"{type(error).__name__}: {error}"
+            raise BadRecord("unknown_schema", f"schema id {schema_id} is no Avro schema: {problem}") from error
         return _reader(found.parsed, found.crc, newest)
 
 
@@ -174,6 +180,8 @@ def _reader(parsed: Any, crc: bytes, newest: schemas.Schema) -> Callable[[bytes,
         buffer.seek(size)
         try:
             event: Any = schemaless_reader(buffer, writer, None)
+            if varints.suspicious(value):
+                varints.check(parsed, value, size)
             left = len(value) - buffer.tell()
             if not left and not same:
                 # What was just read as it was written is now read as the newest schema; old records are rare enough.

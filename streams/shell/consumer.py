@@ -8,89 +8,33 @@ test_faust_hooks.py` holds every overridden method to the version that was read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import CommitFailedError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+import structlog
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
-from streams.shell.failure import Unrecoverable
+from streams.shell.consumer_thread import GROUP, Fetched, MergedConsumerThread, backoff
+from streams.shell.failure import Cure, Unrecoverable
+from streams.shell.group import Moved, cure
+from streams.shell.holds import BROKER, COMMITTING, DENIED, PATIENCE_S
 from streams.shell.host import Host, Hosted
 from streams.shell.lanes import PartitionLanes, Slice
+from streams.shell.positions import out_of_range, start_position
 
-T = TypeVar("T")
+log = structlog.stdlib.get_logger(__name__)
 
-FETCH_RECORDS = 4_000
-"""Most records of one fetch, over all topics."""
-_FETCH_WAIT_S = 0.1
-# Faust fixes this at 1.5 s. A request covers all partitions of a broker and waits as long as none has news, so a
-# partition that joins it late would wait with it.
-_BROKER_WAIT_MS = 100
-
-
-class Fetched(NamedTuple):
-    """What a fetch brought: records, and position and known end of every assigned topic partition."""
-
-    records: Mapping[TP, list[ConsumerRecord[bytes, bytes]]]
-    marks: Mapping[TP, tuple[int, int | None]]
-
-
-class MergedConsumerThread(driver.AIOKafkaConsumerThread):
-    """The thread in which aiokafka fetches, sends heartbeats and commits."""
-
-    mundane_level = "debug"
-
-    def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = _BROKER_WAIT_MS  # noqa: SLF001  no public way
-        return consumer
-
-    async def run(self, call: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        """Runs a coroutine in the thread's loop. Raises TimeoutError."""
-        future = asyncio.run_coroutine_threadsafe(call, self.thread_loop)
-        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
-
-    async def fetch(self, wanted: set[TP]) -> Fetched:
-        """Records of the wanted topic partitions; waits a moment when there are none."""
-        consumer = self._ensure_consumer()
-        records = await self._fetch_records(consumer, wanted, timeout=_FETCH_WAIT_S, max_records=FETCH_RECORDS)
-        marks: dict[TP, tuple[int, int | None]] = {}
-        subscription = consumer._subscription.subscription  # noqa: SLF001  the public calls are one a partition
-        if subscription is not None and subscription.assignment is not None:
-            for tp in subscription.assignment.tps:
-                state = subscription.assignment.state_value(tp)
-                if state.has_valid_position:
-                    marks[TP(*tp)] = (state.position, state.highwater)
-        return Fetched({TP(*tp): batch for tp, batch in records.items()}, marks)
-
-    async def bounds(self, tps: list[TP]) -> dict[TP, tuple[int | None, int, int]]:
-        """Committed offset, first offset and end of the log of each topic partition."""
-        consumer = self._ensure_consumer()
-        plain = [TopicPartition(*tp) for tp in tps]
-        first, end = await consumer.beginning_offsets(plain), await consumer.end_offsets(plain)
-        committed = [await consumer.committed(tp) for tp in plain]
-        return {TP(*tp): (done, first[tp], end[tp]) for tp, done in zip(plain, committed, strict=True)}
-
-    async def seek_all(self, positions: Mapping[TP, int]) -> None:
-        """Moves every topic partition to where it is to be read from."""
-        consumer = self._ensure_consumer()
-        for tp, offset in positions.items():
-            consumer.seek(TopicPartition(*tp), offset)
-
-    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
-        """Commits. Raises CommitFailedError when the group has moved on, KafkaError for everything else."""
-        consumer = self._ensure_consumer()
-        assigned = consumer.assignment()
-        await consumer.commit(
-            {
-                TopicPartition(*tp): OffsetAndMetadata(offset, "")
-                for tp, offset in offsets.items()
-                if TopicPartition(*tp) in assigned
-            }
-        )
+_LOOK_S = 0.5
+"""Between two looks at what aiokafka does in the background."""
+_TELL_AGAIN_S = 30.0
+_PAUSE_S = 0.2
+_FETCH, _POSITIONS = "fetch", "positions"
 
 
 class MergedConsumer(driver.Consumer):
@@ -106,6 +50,8 @@ class MergedConsumer(driver.Consumer):
         self.turn = 0
         """Number of assignments so far."""
         self._starts: dict[TP, int] | None = None
+        self._unplaced = False
+        self._denied_at = 0.0
 
     @property
     def _host(self) -> Host:
@@ -118,45 +64,88 @@ class MergedConsumer(driver.Consumer):
         """Nothing: Faust has no offsets of its own to commit."""
 
     async def perform_seek(self) -> None:
-        """Finds where each partition continues; called by Faust when an assignment is complete and recovered.
+        """Lets the drain loop find where each partition continues.
 
-        Positions come from the recovered state, and where there is none from the log's start. They are taken up by the
-        drain loop, so that nothing which was fetched before can be counted as read.
+        Called by Faust when an assignment is complete and recovered. It would take a call that waits for the brokers
+        longer than it is patient itself for the end of the worker, and never resume.
         """
-        ranks = self._host.ranks
-        assigned = [tp for tp in self.assignment() if tp.topic in ranks]
-        bounds = await self._thread.run(self._thread.bounds(assigned), self._host.timeout_s)
-        starts: dict[TP, int] = {}
-        lanes: dict[int, PartitionLanes] = {}
-        for partition in sorted({tp.partition for tp in assigned}):
-            found: dict[str, tuple[int, int]] = {}
-            for topic in ranks:
-                tp = TP(topic, partition)
-                committed, first, end = bounds[tp]
-                position = start_position(tp, self._host.next_offset(topic, partition), committed, first, end)
-                starts[tp] = position
-                found[topic] = (position, end)
-            lanes[partition] = PartitionLanes(partition, ranks, found, self._host.stream_time(partition))
         self.turn += 1
-        self.lanes = lanes
-        self._starts = starts
-        self._host.on_positions(self.turn, lanes)
+        self.lanes = {}
+        self._starts = None
+        self._unplaced = True
+
+    async def is_member(self, generation: int) -> bool | None:
+        """Whether the group still counts this worker in, in this generation; None when nobody answers."""
+        try:
+            return await self._thread.run(self._thread.is_member(generation), self._host.timeout_s)
+        except (KafkaError, TimeoutError):
+            return None
 
     async def commit_applied(self, offsets: Mapping[TP, int]) -> bool:
-        """Commits next offsets. False when the group is rebalancing: the state on the changelog covers for it.
+        """Commits next offsets, however long the brokers are away.
 
-        Raises Unrecoverable when the commit fails otherwise.
+        False when the group is rebalancing or has moved on: the state on the changelog covers for it. Raises
+        Unrecoverable when the commit can never succeed.
         """
+        host = self._host
+        count = host.metrics.commits.labels
+        again = backoff()
         try:
-            await self._thread.run(self._thread.commit_offsets(offsets), self._host.timeout_s)
-        except CommitFailedError:
-            return False
-        except (KafkaError, TimeoutError) as error:
+            with host.holds.after(PATIENCE_S, BROKER, "offsets cannot be committed", COMMITTING):
+                while not self.should_stop:
+                    try:
+                        await self._thread.run(self._thread.commit_offsets(offsets), host.timeout_s)
+                    except Moved:
+                        count("rebalancing").inc()
+                        return False
+                    except (KafkaError, TimeoutError) as error:
+                        count("retried").inc()
+                        self._judge(error, "offsets cannot be committed", COMMITTING)
+                        await asyncio.sleep(again())
+                    else:
+                        count("committed").inc()
+                        return True
+                return False
+        finally:
+            host.holds.off(DENIED, COMMITTING)
+
+    def _judge(self, error: BaseException, what: str, part: str) -> None:
+        """Begins a hold when somebody has to grant a right. Raises Unrecoverable when nothing heals the error."""
+        healed_by = cure(error)
+        text = f"{what}: {type(error).__name__} {error}"
+        if healed_by is Cure.RIGHT:
+            self._host.holds.on(DENIED, text, part)
+        elif healed_by is Cure.NONE:
             raise Unrecoverable(
-                f"offsets could not be committed: {type(error).__name__} {error}. The state is stored; "
-                "check the broker and the rights of the group, then start again"
+                f"{text}. What was applied is stored; check the broker and the rights of the group, then start again"
             ) from error
-        return True
+
+    @Service.task
+    async def _look_after_group(self) -> None:
+        """Nobody else asks aiokafka how its background work fares; an error that is not asked for stops it."""
+        unknown_since: float | None = None
+        told = 0.0
+        holds = self._host.holds
+        while not self.should_stop:
+            await asyncio.sleep(_LOOK_S)
+            with contextlib.suppress(TimeoutError, ConsumerNotStarted):
+                trouble, known = await self._thread.run(self._thread.look_after(), self._host.timeout_s)
+                now = time.monotonic()
+                unknown_since = None if known else unknown_since or now
+                if trouble is not None and now - told > _TELL_AGAIN_S:
+                    told = now
+                    log.warning("group membership failed and is tried again", error=f"{trouble!r}")
+                if trouble is not None:
+                    try:
+                        self._judge(trouble, "the group cannot be joined", GROUP)
+                    except Unrecoverable as error:
+                        self._host.fail(error)
+                elif known:
+                    holds.off(DENIED, GROUP)
+                if unknown_since is not None and now - unknown_since > PATIENCE_S:
+                    holds.on(BROKER, "no broker leads the group", GROUP)
+                elif known:
+                    holds.off(BROKER, GROUP)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
@@ -178,14 +167,61 @@ class MergedConsumer(driver.Consumer):
     async def _turn_over(self) -> None:
         if not self.flow_active:
             await self.wait(self.can_resume_flow.wait())
+        elif self._unplaced:
+            await self._place()
+        elif self._host.holds.reading_waits:
+            await self.sleep(_PAUSE_S)
         elif not await self._hand_on():
             await self._fetch()
 
+    async def _place(self) -> None:
+        """Finds where each partition continues, and lets its records flow from there.
+
+        Positions come from the recovered state, and where there is none from the log's start.
+        """
+        turn, host = self.turn, self._host
+        ranks = host.ranks
+        # A worker that the group no longer counts in has recovered nothing; its next assignment is on the way.
+        assigned = [tp for tp in self.assignment() if tp.topic in ranks and host.owns(tp.partition)]
+        bounds = await self._bounds(turn, assigned)
+        if bounds is None or self.turn != turn or not self.flow_active:
+            return
+        starts: dict[TP, int] = {}
+        lanes: dict[int, PartitionLanes] = {}
+        for partition in sorted({tp.partition for tp in assigned}):
+            found: dict[str, tuple[int, int]] = {}
+            for topic in ranks:
+                tp = TP(topic, partition)
+                done, first, end = bounds[tp]
+                position = start_position(tp, host.next_offset(topic, partition), done, first, end)
+                starts[tp] = position
+                found[topic] = (position, end)
+            lanes[partition] = PartitionLanes(partition, ranks, found, host.stream_time(partition))
+        self.lanes = lanes
+        self._starts = starts
+        self._unplaced = False
+        host.on_positions(turn, lanes)
+
+    async def _bounds(self, turn: int, assigned: list[TP]) -> dict[TP, tuple[int | None, int, int]] | None:
+        """As soon as the brokers tell; None when the assignment is over before."""
+        host = self._host
+        again = backoff()
+        what = "the positions of the input topics are not known"
+        try:
+            with host.holds.after(PATIENCE_S, BROKER, what, _POSITIONS):
+                while self.turn == turn and self.flow_active and not self.should_stop:
+                    try:
+                        return await self._thread.run(self._thread.bounds(assigned), host.timeout_s)
+                    except (KafkaError, TimeoutError) as error:
+                        self._judge(error, what, _POSITIONS)
+                        await self.sleep(again())
+            return None
+        finally:
+            host.holds.off(DENIED, _POSITIONS)
+
     async def _fetch(self) -> None:
         turn = self.turn
-        if self._starts is not None:
-            starts, self._starts = self._starts, None
-            await self._thread.run(self._thread.seek_all(starts), self._host.timeout_s)
+        await self._seek_starts()
         wanted = {TP(topic, partition) for partition, lanes in self.lanes.items() for topic in lanes.wanted()}
         if not wanted:
             # Every lane is full, so every partition can hand on: only an assignment without partitions comes here.
@@ -198,6 +234,14 @@ class MergedConsumer(driver.Consumer):
             if isinstance(error, OffsetOutOfRangeError) and self.turn == turn and self.flow_active:
                 raise
             return
+        except TimeoutError:
+            return  # aiokafka waits for an assignment, which an outage can delay for as long as it lasts
+        except KafkaError as error:
+            self._judge(error, "the input topics cannot be read", _FETCH)
+            self._denied_at = time.monotonic()
+            await self.sleep(_LOOK_S)
+            return
+        self._hear(fetched)
         if self.turn != turn or not self.flow_active:
             return  # positions were set anew meanwhile, or will be
         for tp, records in fetched.records.items():
@@ -205,6 +249,21 @@ class MergedConsumer(driver.Consumer):
         for tp, (position, highwater) in fetched.marks.items():
             if tp.partition in self.lanes and tp.topic in self._host.ranks:
                 self.lanes[tp.partition].seen(tp.topic, position, highwater)
+
+    async def _seek_starts(self) -> None:
+        if self._starts is not None:
+            starts, self._starts = self._starts, None
+            await self._thread.run(self._thread.seek_all(starts), self._host.timeout_s)
+
+    def _hear(self, fetched: Fetched) -> None:
+        """Tells an outage from quiet topics: brokers answer a fetch within moments, also when there is no record."""
+        holds = self._host.holds
+        if not fetched.records and fetched.answered and time.time() - fetched.answered > PATIENCE_S:
+            holds.on(BROKER, "no broker answers", _FETCH)
+        else:
+            holds.off(BROKER, _FETCH)
+        if time.monotonic() - self._denied_at > PATIENCE_S:
+            holds.off(DENIED, _FETCH)
 
     async def _hand_on(self) -> bool:
         """Hands on what can be ordered; False when that was nothing. Waits while the agent's queue is full."""
@@ -238,46 +297,3 @@ class MergedConsumer(driver.Consumer):
             if not self.flow_active or self.turn != turn:
                 break
         return any_records
-
-
-def start_position(tp: TP, known: int | None, committed: int | None, first: int, end: int) -> int:
-    """The offset from which a topic partition is read.
-
-    Args:
-        tp: For messages.
-        known: Next offset by the recovered state; None when the state knows nothing of the topic.
-        committed: The group's committed offset, if any.
-        first: First offset that the broker still has.
-        end: Next offset that the broker will give.
-
-    Raises Unrecoverable when records between were deleted, or the log was replaced.
-    """
-    if known is None:
-        if committed is not None and committed > first:
-            raise Unrecoverable(
-                f"{tp.topic}/{tp.partition}: the group has committed offset {committed}, but the changelog has no "
-                "state for it: the changelog topic was deleted or recreated. Start under another BACKONTRACK_APP_ID to "
-                "fold the log from its beginning"
-            )
-        return first
-    position = known
-    if position < first:
-        raise Unrecoverable(
-            f"{tp.topic}/{tp.partition}: records {position} to {first - 1} were deleted before they were applied. Set "
-            "retention.ms=-1 on the input topics; to go on without them, start under another BACKONTRACK_APP_ID"
-        )
-    if position > end:
-        raise Unrecoverable(
-            f"{tp.topic}/{tp.partition}: applied up to {position - 1}, but the log ends at {end - 1}: the topic was "
-            "deleted or lost records. Start under another BACKONTRACK_APP_ID to fold the new log from its beginning"
-        )
-    return position
-
-
-def out_of_range(error: OffsetOutOfRangeError) -> str:
-    """What to do when the broker no longer has an offset that is to be read."""
-    places = ", ".join(f"{tp.topic}/{tp.partition} at {offset}" for tp, offset in dict(error.args[0]).items())
-    return (
-        f"offset out of range: {places}. The broker has deleted records that were not applied yet, or the topic was "
-        "recreated. Check retention.ms with `backontrack topics check`; nothing was passed over"
-    )

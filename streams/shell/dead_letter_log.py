@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from streams import topics
 from streams.domain.partitioner import partition_of
 from streams.settings import Settings
-from streams.shell.admin import LARGEST_RECORD, Admin
+from streams.shell.admin import Admin
 from streams.shell.codec import Codec
-from streams.shell.connection import librdkafka
+from streams.shell.dead_letter_replay import REPLAYED, Advance, Done, Letter, Replayer, Result
 from streams.shell.dead_letters import PREFIX, REASON
 from streams.shell.frames import BadRecord
 from streams.shell.log_reader import LogReader
 
-REPLAYED = "backontrack.replayed-from"
-"""Header of a record that was put back: the dead letter's id."""
+_TOPIC_S = 10.0
+_AGAIN_S = 0.3
 
 
 class ReplayRefused(Exception):  # noqa: N818  says what happened
@@ -48,9 +49,27 @@ class DeadLetter:
         return f"{self.partition}/{self.offset}"
 
     @property
+    def origin(self) -> str:
+        """Place of the original record: `topic/partition/offset`."""
+        return f"{self.origin_topic}/{self.origin_partition}/{self.origin_offset}"
+
+    @property
     def original_headers(self) -> list[tuple[str, bytes | None]]:
-        """Headers of the original record, without those of the error."""
-        return [(name, value) for name, value in self.headers if not name.startswith(PREFIX) and name != REASON]
+        """Headers of the original record, without those of the error and of an earlier way back."""
+        return [
+            (name, value)
+            for name, value in self.headers
+            if not name.startswith(PREFIX) and name not in {REASON, REPLAYED}
+        ]
+
+
+class Progress:
+    """Told how far a replay is; this one shows nothing."""
+
+    def begin(self, what: str, total: int) -> Advance:
+        """A step of `total` records begins; the result is called with how many more of them are done."""
+        del what, total
+        return lambda _: None
 
 
 class DeadLetterLog:
@@ -68,11 +87,25 @@ class DeadLetterLog:
 
     def all(self) -> Iterator[DeadLetter]:
         """Every dead letter, oldest first within its partition."""
-        found = Admin(self._settings).partitions([self._name])
-        count = found[self._name][0] if self._name in found else 0
-        starts = {number: self._reader.bounds(self._name, number)[0] for number in range(count)}
+        starts = {number: self._reader.bounds(self._name, number)[0] for number in range(self._count())}
         for message in self._reader.read(self._name, starts):
             yield _dead_letter(message)
+
+    def _count(self) -> int:
+        """Number of partitions of the dead letters. Raises KafkaException.
+
+        A topic that has no leader for a moment is waited for: it must not be taken for one without letters.
+        """
+        admin = Admin(self._settings)
+        deadline = time.monotonic() + _TOPIC_S
+        while True:
+            found = admin.partitions([self._name])
+            if self._name in found:
+                return found[self._name][0]
+            if time.monotonic() > deadline:
+                reason = f"topic {self._name} is not there, or no broker leads it"
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, reason))
+            time.sleep(_AGAIN_S)
 
     def one(self, letter_id: str) -> DeadLetter | None:
         """The dead letter with this id, `partition/offset`, or `offset` alone for partition 0."""
@@ -100,49 +133,101 @@ class DeadLetterLog:
         key = "control" if topic == topics.CONTROL else str(record["account_id"])
         return key.encode(), value
 
-    def replayed(self, letter: DeadLetter, key: bytes | None) -> bool:
-        """True when the record that replaces the letter is on its topic already."""
-        partition = self._partition(letter, key)
-        low, _ = self._reader.bounds(letter.origin_topic, partition)
-        # It can only stand behind the original; with another key it may be in a partition that says nothing of that.
-        start = max(low, letter.origin_offset + 1) if partition == letter.origin_partition else low
-        wanted = letter.id.encode()
-        return any(
-            dict(message.headers() or ()).get(REPLAYED) == wanted
-            for message in self._reader.read(letter.origin_topic, {partition: start})
-        )
+    def replay(
+        self,
+        chosen: Callable[[DeadLetter], bool],
+        corrected: Callable[[DeadLetter], tuple[bytes | None, bytes | None]] | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Iterator[Result]:
+        """Puts the chosen letters back, as they are or with another key and value; what became of each.
 
-    def replay(self, letter: DeadLetter, key: bytes | None, value: bytes | None) -> None:
-        """Puts a record on the letter's topic of origin, with its record time and headers. Raises ReplayRefused."""
-        errors: list[str] = []
+        Reads the dead letters twice and each target partition once, and keeps none of them in memory. A letter that
+        cannot be put back does not keep the others from it. Raises ReplayStopped.
+        """
+        shown = progress or Progress()
+        replayer = Replayer(self._settings, dry_run=dry_run)
+        try:
+            partitions = {name: found[0] for name, found in Admin(self._settings).partitions().items()}
+            ends: dict[int, int] = {}
+            starts: dict[tuple[str, int], int] = {}
+            count = 0
+            for letter in self._chosen(chosen, ends, first=True):
+                made = self._letter(letter, corrected, partitions)
+                if isinstance(made, Letter):
+                    place = (made.topic, made.partition)
+                    # It can only stand behind the original; another partition says nothing of that.
+                    first = letter.origin_offset + 1 if made.partition == letter.origin_partition else 0
+                    starts[place] = min(first, starts.get(place, first))
+                count += 1
+            low = {place: self._reader.bounds(*place) for place in starts}
+            starts = {place: max(start, low[place][0]) for place, start in starts.items()}
+            behind = sum(max(0, low[place][1] - start) for place, start in starts.items())
+            replayer.look(starts, shown.begin("looking for what is back already", behind))
+            advance = shown.begin("putting back", count)
+            for result in self._put(replayer, self._chosen(chosen, ends, first=False), corrected, partitions):
+                advance(1)
+                yield result
+        finally:
+            replayer.close()
 
-        def report(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                errors.append(error.str())
+    def _chosen(
+        self, chosen: Callable[[DeadLetter], bool], ends: dict[int, int], *, first: bool
+    ) -> Iterator[DeadLetter]:
+        """The chosen letters; the first time up to where they end now, which is noted, then up to there again."""
+        for letter in self.all():
+            if first:
+                ends[letter.partition] = letter.offset
+            elif letter.offset > ends.get(letter.partition, -1):
+                continue
+            if chosen(letter):
+                yield letter
 
-        producer = Producer(
-            {
-                **librdkafka(self._settings),
-                "enable.idempotence": True,
-                "message.timeout.ms": self._settings.delivery_timeout,
-                # A letter of about 1 MB gains a header; the topic's own limit is for the broker to tell.
-                "message.max.bytes": LARGEST_RECORD,
-                "log_level": 2,
-            }
-        )
-        headers: list[tuple[str, str | bytes | None]] = [*letter.original_headers, (REPLAYED, letter.id)]
-        producer.produce(
-            letter.origin_topic,
-            value,
-            key,
-            self._partition(letter, key),
-            timestamp=letter.at,
-            headers=headers,
-            on_delivery=report,
-        )
-        unsent = producer.flush(self._settings.delivery_timeout / 1000 + 1)
-        if errors or unsent:
-            raise ReplayRefused(f"not stored: {errors[0] if errors else 'no acknowledgement'}")
+    def _put(
+        self,
+        replayer: Replayer,
+        letters: Iterable[DeadLetter],
+        corrected: Callable[[DeadLetter], tuple[bytes | None, bytes | None]] | None,
+        partitions: Mapping[str, int],
+    ) -> Iterator[Result]:
+        refused: list[Result] = []
+
+        def fit() -> Iterator[Letter]:
+            for letter in letters:
+                made = self._letter(letter, corrected, partitions)
+                if isinstance(made, Letter):
+                    yield made
+                else:
+                    refused.append(Result(letter.id, Done.REFUSED, letter.origin_topic, letter.origin_partition, made))
+
+        for result in replayer.put(fit()):
+            yield from refused
+            refused.clear()
+            yield result
+        yield from refused
+
+    def _letter(
+        self,
+        letter: DeadLetter,
+        corrected: Callable[[DeadLetter], tuple[bytes | None, bytes | None]] | None,
+        partitions: Mapping[str, int],
+    ) -> Letter | str:
+        """What is to be sent for a letter, or why nothing can be."""
+        if letter.origin_offset < 0 or letter.origin_partition < 0 or not letter.origin_topic:
+            return "it does not say where it came from"
+        count = partitions.get(letter.origin_topic)
+        if count is None:
+            return f"there is no topic {letter.origin_topic}"
+        try:
+            key, value = corrected(letter) if corrected else (letter.key, letter.value)
+        except ReplayRefused as error:
+            return str(error)
+        partition = letter.origin_partition if key is None or key == letter.key else partition_of(key, count)
+        if partition >= count:
+            return f"{letter.origin_topic} has no partition {partition} any more"
+        headers = tuple(letter.original_headers)
+        return Letter(letter.id, letter.origin, letter.origin_topic, partition, letter.at, key, value, headers)
 
     def close(self) -> None:
         """Ends the connections."""
@@ -151,12 +236,6 @@ class DeadLetterLog:
 
     def _logical(self, letter: DeadLetter) -> str:
         return letter.origin_topic.removeprefix(self._settings.topic_prefix)
-
-    def _partition(self, letter: DeadLetter, key: bytes | None) -> int:
-        if key is None or key == letter.key:
-            return letter.origin_partition
-        count = Admin(self._settings).partitions([letter.origin_topic])[letter.origin_topic][0]
-        return partition_of(key, count)
 
 
 def _dead_letter(message: Message) -> DeadLetter:

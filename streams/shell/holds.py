@@ -5,6 +5,7 @@ A hold is not a stall: the worker stays live, is not ready, says why, and goes o
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,13 @@ RATIO = "dead_letter_ratio"
 REGISTRY = "registry"
 """The schema registry cannot be asked."""
 ALL = (BROKER, DENIED, LETTERS, RATIO, REGISTRY)
+
+SENDING, ROWS, COMMITTING = "producer", "rows", "commit"
+"""Parts of the holds that writing is under. What is read meanwhile would only fill the memory."""
+WATCH = "watchdog"
+"""Part of the holds that the watchdog is under: it cannot ask the brokers how far the worker should be."""
+PATIENCE_S = 3.0
+"""An answer that takes longer is a hold."""
 
 _TELL_AGAIN_S = 30.0
 
@@ -61,6 +69,31 @@ class Holds:
             yield
         finally:
             self.off(name, part)
+
+    @contextmanager
+    def after(self, seconds: float, name: str, reason: str, part: str = "") -> Iterator[None]:
+        """A hold from `seconds` after the beginning of a block to its end; none when the block is quicker.
+
+        In the thread of a running event loop only.
+        """
+        loop = asyncio.get_running_loop()
+        timers: list[asyncio.TimerHandle] = []
+
+        def begin() -> None:
+            self.on(name, reason, part)
+            timers[:] = [loop.call_later(_TELL_AGAIN_S, begin)]
+
+        timers.append(loop.call_later(seconds, begin))
+        try:
+            yield
+        finally:
+            timers[0].cancel()
+            self.off(name, part)
+
+    @property
+    def reading_waits(self) -> bool:
+        """True while what is read could not be stored."""
+        return any(part in (SENDING, ROWS, COMMITTING) for _, part in list(self._on))
 
     @property
     def reasons(self) -> dict[str, str]:

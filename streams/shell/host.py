@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
 
 
@@ -12,6 +15,7 @@ class Hosted(Protocol):
     """An app that has a host."""
 
     host: Host
+    settings: Settings
 
 
 class Host(Protocol):
@@ -20,7 +24,14 @@ class Host(Protocol):
     ranks: Mapping[str, int]
     """Rank of each topic that is merged, by its name on the broker."""
     timeout_s: float
-    """Longest wait for an answer of the broker."""
+    """Longest wait for an answer of the broker, before it is asked again."""
+    holds: Holds
+    """Told when the brokers do not answer."""
+    metrics: Metrics
+
+    def owns(self, partition: int) -> bool:
+        """True when the partition is recovered and this worker's."""
+        ...
 
     def next_offset(self, topic: str, partition: int) -> int | None:
         """Next offset by the recovered state; None when it knows nothing of the topic."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.settings import Settings
+from streams.shell.acls import readers
 from streams.shell.connection import librdkafka
 
 TIMEOUT_S = 30.0
@@ -25,7 +26,7 @@ class LogReader:
         self._consumer = Consumer(
             {
                 **librdkafka(settings),
-                "group.id": f"{settings.app_id}-reader",
+                "group.id": readers(settings),
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "log_level": 2,
@@ -42,10 +43,8 @@ class LogReader:
 
         Raises KafkaException for errors, and when nothing arrives in time.
         """
-        waiting = dict(starts)
-        for partition, start in starts.items():
-            if self.bounds(topic, partition)[1] <= start:
-                del waiting[partition]
+        ends = {partition: self.bounds(topic, partition)[1] for partition in starts}
+        waiting = {partition: start for partition, start in starts.items() if start < ends[partition]}
         if not waiting:
             return
         self._consumer.assign([TopicPartition(topic, number, start) for number, start in waiting.items()])
@@ -61,7 +60,10 @@ class LogReader:
                 deadline = time.monotonic() + TIMEOUT_S
                 yield message
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its name
-                waiting.pop(message.partition() or 0, None)
+                partition = message.partition() or 0
+                # A fetch that was under way before may tell of an end that was passed since.
+                if (message.offset() or 0) >= ends.get(partition, 0):
+                    waiting.pop(partition, None)
             else:
                 raise KafkaException(error)
         self._consumer.unassign()

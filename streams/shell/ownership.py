@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -20,22 +22,36 @@ from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
 from streams.shell import failpoints
-from streams.shell.changelog import PARTITION_KEY, state_record
+from streams.shell.changelog import PARTITION_KEY, claim_record, next_epoch, schema_key, schema_record, tombstone
 from streams.shell.codec import Codec
-from streams.shell.failure import Unrecoverable
+from streams.shell.failure import Abandoned, Unrecoverable
+from streams.shell.holds import Holds
 from streams.shell.producer import Outgoing, Sender
 from streams.shell.recovery import Cancelled, ChangelogReader
-from streams.shell.state_codec import encode_partition
+from streams.shell.replica import Replica
+from streams.shell.standby import Standbys
+from streams.shell.state_codec import encode_partition, written_schemas
 from streams.shell.table import AccountTable, Owned
 
 log = structlog.stdlib.get_logger(__name__)
 
 _READERS = 4
+_LOOK_S = 0.2
 CONTROL_KEY = b"control"
+
+Member = Callable[[], Awaitable[bool | None]]
+"""Whether the group still counts this worker in; None when nobody answers."""
+
+
+async def _always() -> bool:
+    return True
 
 
 class Ownership:
     """Recovers assigned partitions into the table, before their records flow.
+
+    A partition that comes back at once is not read again (it was parked), and one for which this worker stood by only
+    from where its copy ends. All three ways are the same one from there on, so that they end in the same states.
 
     Args:
         settings: Names and clock.
@@ -45,6 +61,8 @@ class Ownership:
         codec: For the policy record.
         metrics: Duration and size of recoveries.
         scorer: Scores raw text.
+        holds: Told while the changelog cannot be read.
+        member: Asks the group before a partition is claimed.
     """
 
     def __init__(
@@ -56,6 +74,8 @@ class Ownership:
         codec: Codec,
         metrics: Metrics,
         scorer: Scorer | None,
+        holds: Holds | None = None,
+        member: Member = _always,
     ) -> None:
         self._settings = settings
         self._policy = policy
@@ -64,9 +84,13 @@ class Ownership:
         self._codec = codec
         self._metrics = metrics
         self._scorer = scorer
+        self._holds = holds or Holds()
+        self._member = member
         self._changelog = topics.changelog(settings.app_id)
         self._threads = ThreadPoolExecutor(max_workers=_READERS, thread_name_prefix="recovery")
         self._cancelled = threading.Event()
+        self._parked: dict[int, Replica] = {}
+        self.standbys = Standbys(settings, self._changelog)
         self.recovered = False
         """True while every assigned partition is recovered."""
 
@@ -75,23 +99,48 @@ class Ownership:
         self._cancelled.set()
         self.recovered = False
 
-    async def take(self, partitions: Iterable[int], generation: int) -> None:
-        """Recovers partitions and puts them on the table. Ends early, with none, when they are taken away meanwhile."""
+    def park(self, ends: Mapping[int, int]) -> None:
+        """Keeps the partitions that are being given back, in case that they come back at once.
+
+        `ends` says where the changelog of each ended when this worker was still its owner for certain. A partition
+        with anything in memory that is not on its changelog, or the other way round, is not kept.
+        """
+        for partition, owned in self._table.owned.items():
+            self._parked.pop(partition, None)
+            fold = owned.fold
+            owed = fold.dirty or fold.health_changed or fold.state.outbox or owned.waiting or owned.changed
+            if not owed and ends.get(partition) == owned.before + self._sender.written[partition]:
+                place = f"{self._changelog}/{partition}"
+                self._parked[partition] = Replica.parked(place, fold.state, fold.accounts, owned.epoch, ends[partition])
+
+    async def take(self, partitions: Iterable[int], generation: int, standbys: Iterable[int] = ()) -> None:
+        """Recovers partitions and puts them on the table. Ends early, with none, when they are taken away meanwhile.
+
+        `standbys` are partitions of others, of which warm copies are to be kept.
+        """
         cancelled = self._cancelled = threading.Event()
         self.recovered = False
         began = time.monotonic()
-        jobs = [self._recover(partition, generation, cancelled) for partition in sorted(partitions)]
-        found = await asyncio.gather(*jobs, return_exceptions=True)
+        wanted = sorted(partitions)
+        warm = {partition: self._warm(partition) for partition in wanted}
+        parked, self._parked = self._parked, {}
+        jobs = [self._recover(partition, generation, cancelled, *warm[partition]) for partition in wanted]
+        with self.standbys.resting():
+            found = await asyncio.gather(*jobs, return_exceptions=True)
         for result in found:
             if isinstance(result, BaseException) and not isinstance(result, Cancelled):
                 raise result
-        if cancelled.is_set():
+        done = [result for result in found if not isinstance(result, BaseException)]
+        if cancelled.is_set() or len(done) < len(jobs):
+            # What was read need not be read again: another assignment is on the way.
+            self._parked = {**parked, **self._parked, **{replica.partition: replica for _, replica in done}}
             return
-        owned = {item.fold.state.partition: item for item in found if isinstance(item, Owned)}
+        owned = {item.fold.state.partition: item for item, _ in done}
         self._table.owned = owned
+        self.standbys.assign(set(standbys) - set(wanted), parked)
         if any(item.waiting for item in owned.values()):
             self._table.outputs_wait.set()
-        if any(item.fold.state.outbox for item in owned.values()):
+        if any(item.fold.state.outbox or item.fold.dirty for item in owned.values()):
             self._table.checkpoint_due.set()
         self.recovered = True
         self._metrics.recovery_duration.observe(time.monotonic() - began)
@@ -100,43 +149,49 @@ class Ownership:
             partitions=sorted(owned),
             generation=generation,
             accounts=sum(len(item.fold.accounts) for item in owned.values()),
+            sources={partition: source for partition, (source, _) in warm.items() if source != "changelog"},
             seconds=round(time.monotonic() - began, 3),
         )
 
-    async def _recover(self, partition: int, generation: int, cancelled: threading.Event) -> Owned:
+    def _warm(self, partition: int) -> tuple[str, Replica | None]:
+        """What is known of a partition, and from where."""
+        stood_by = self.standbys.release(partition)
+        if partition in self._parked:
+            return "parked", self._parked.pop(partition)
+        return ("changelog" if stood_by is None else "standby"), stood_by
+
+    async def _recover(
+        self, partition: int, generation: int, cancelled: threading.Event, source: str, warm: Replica | None
+    ) -> tuple[Owned, Replica]:
         loop = asyncio.get_running_loop()
+        known = 0 if warm is None else warm.records
         reader = await loop.run_in_executor(
-            self._threads, ChangelogReader, self._settings, self._changelog, partition, cancelled
+            self._threads, ChangelogReader, self._settings, self._changelog, partition, cancelled, self._holds, warm
         )
         try:
             await loop.run_in_executor(self._threads, reader.read_to_end)
             failpoints.hit("recovery_read")
-            # Generations begin again when a group was forgotten, so what was seen counts as well.
-            epoch = max(generation, reader.epoch + 1)
-            stored = reader.newest.get(PARTITION_KEY)
-            first = stored is None and not reader.newest
-            if first:
-                stored = encode_partition(PartitionState(partition, policy=self._policy.text))
-            if stored is not None:
-                # The claim. Whatever a former owner wrote before it is read below; what it writes after it is ignored
-                # by everybody. For a new partition it is the first state.
-                await self._sender.send([state_record(self._changelog, partition, PARTITION_KEY, stored, epoch)])
-                await self._sender.flush()
-                failpoints.hit("recovery_claimed")
-                await loop.run_in_executor(self._threads, reader.read_to_end)
-            state, accounts = await loop.run_in_executor(self._threads, reader.states, partition)
+            epoch = await self._claim(reader, partition, generation, cancelled)
+            state, accounts = await loop.run_in_executor(self._threads, reader.states)
+        except Cancelled:
+            self._parked[partition] = reader.replica
+            raise
         finally:
             await loop.run_in_executor(self._threads, reader.close)
+        replica = reader.replica
         if state is None:
             raise Unrecoverable(f"{self._changelog}/{partition}: the state that was just written is not there")
-        self._metrics.recovery_records.inc(reader.records)
+        self._metrics.recovery_records.inc(max(0, replica.records - known))
+        self._metrics.recovered.labels(source).inc()
         fold = PartitionFold(state, accounts, self._load(state.policy), self._load, self._scorer)
-        owned = Owned(fold, epoch)
+        before = (replica.position or 0) - self._sender.written[partition]
+        owned = Owned(fold, epoch, replica.since, before)
+        await self._repair(owned, replica)
         owned.waiting = {account.account_id for account in accounts.values() if account.outbox}
         # Their newest health row may have been lost with the worker.
         fold.health_changed |= owned.waiting
         if state.policy != self._policy.text:
-            await self._announce_policy(fold)
+            await self._announce_policy(fold, cancelled)
         if state.scorer and self._scorer is not None and state.scorer != self._scorer.name:
             # Allowed, as a better model is one: normals are learnt anew, and records name the model of each score.
             log.warning(
@@ -145,7 +200,76 @@ class Ownership:
                 before=state.scorer,
                 now=self._scorer.name,
             )
-        return owned
+        return owned, replica
+
+    async def _claim(self, reader: ChangelogReader, partition: int, generation: int, cancelled: threading.Event) -> int:
+        """Takes the partition over on the changelog; returns the owner's number.
+
+        Whatever a former owner wrote before the claim is read; what it writes after it is ignored by everybody. For a
+        new partition it is the first state. The schemas of this release come before it, so that every other release
+        can read what follows.
+        """
+        loop = asyncio.get_running_loop()
+        schemas = written_schemas()
+        while True:
+            replica = reader.replica
+            await loop.run_in_executor(self._threads, replica.check)
+            state = replica.decode_partition() or PartitionState(partition, policy=self._policy.text)
+            # What was read before this answer holds no claim of a newer generation, so that its number is smaller.
+            await self._prove(cancelled)
+            epoch, mark = next_epoch(generation, replica.epoch), secrets.token_bytes(8)
+            records = [
+                schema_record(self._changelog, partition, fingerprint, source, epoch)
+                for fingerprint, source in schemas.items()
+                if schema_key(fingerprint) not in replica.schemas
+            ]
+            value = encode_partition(state)
+            records.append(claim_record(self._changelog, partition, value, epoch, replica.count, mark))
+            await self._deliver(records, cancelled)
+            failpoints.hit("recovery_claimed")
+            await loop.run_in_executor(self._threads, reader.read_to_end)
+            if reader.replica.claim == mark and reader.replica.contested < epoch:
+                return epoch
+            log.warning("another worker has claimed the partition meanwhile", partition=partition, epoch=epoch)
+
+    async def _prove(self, cancelled: threading.Event) -> None:
+        """Returns when the group says that it counts this worker in. Raises Cancelled when it does not."""
+        while (member := await self._member()) is None:
+            if cancelled.is_set():
+                raise Cancelled
+            await asyncio.sleep(_LOOK_S)
+        if not member or cancelled.is_set():
+            raise Cancelled
+
+    async def _deliver(self, records: Iterable[Outgoing], cancelled: threading.Event) -> None:
+        """Returns when the records are acknowledged. Raises Cancelled when the partition is taken away before."""
+        task = asyncio.ensure_future(self._sender.deliver(records))
+        while not task.done():
+            await asyncio.wait([task], timeout=_LOOK_S)
+            if cancelled.is_set() and not task.done():
+                task.cancel()
+                raise Cancelled
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                return task.result()
+            except Abandoned:
+                pass
+        raise Cancelled
+
+    async def _repair(self, owned: Owned, replica: Replica) -> None:
+        """Stores again what a former owner has overwritten: compaction keeps its records, recovery ignores them."""
+        fold, partition = owned.fold, owned.fold.state.partition
+        overwritten = {key for key in replica.stale if key.decode(errors="replace") in fold.accounts}
+        fold.dirty |= {key.decode() for key in overwritten}
+        unknown = replica.stale - overwritten - {PARTITION_KEY}
+        await self._sender.send(tombstone(self._changelog, partition, key, owned.epoch) for key in sorted(unknown))
+        if replica.stale:
+            self._metrics.stale_writes.inc(len(replica.stale))
+            log.warning(
+                "a worker that had lost the partition has written to its changelog; its keys are stored again",
+                partition=partition,
+                keys=len(replica.stale),
+            )
 
     def _load(self, text: str) -> Policy:
         try:
@@ -153,7 +277,7 @@ class Ownership:
         except PolicyError as error:
             raise ValueError(str(error)) from error
 
-    async def _announce_policy(self, fold: PartitionFold) -> None:
+    async def _announce_policy(self, fold: PartitionFold, cancelled: threading.Event) -> None:
         wall = self._settings.clock == "wall"
         at = int(time.time() * 1000) if wall else max(fold.state.stream_time, EARLIEST)
         record = {
@@ -163,8 +287,7 @@ class Ownership:
             "policy": self._policy.text,
             "source": self._settings.app_id,
         }
-        await self._sender.send([control_record(self._settings, self._codec, fold.state.partition, record)])
-        await self._sender.flush()
+        await self._deliver([control_record(self._settings, self._codec, fold.state.partition, record)], cancelled)
         log.info("policy announced", partition=fold.state.partition, version=self._policy.version)
 
 

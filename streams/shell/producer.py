@@ -1,19 +1,33 @@
-"""Everything a worker writes goes through here: nothing counts as sent before the broker has acknowledged it."""
+"""Everything a worker writes goes through here: nothing counts as sent before the broker has acknowledged it.
+
+Brokers that are away end nothing: what was handed over is sent again until it is acknowledged, however long that takes,
+and so is what the brokers refuse until somebody grants a right or creates the topic of the dead letters. Only an error
+that no waiting heals is raised.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.settings import Settings
+from streams import topics
+from streams.settings import Settings, SettingsError
+from streams.shell import rotation
 from streams.shell.admin import LARGEST_RECORD
 from streams.shell.connection import librdkafka
-from streams.shell.failure import Unrecoverable
+from streams.shell.failure import Abandoned, Cure, Unrecoverable, cure
+from streams.shell.holds import BROKER, DENIED, LETTERS, PATIENCE_S, ROWS, SENDING, Holds
+
+log = structlog.stdlib.get_logger(__name__)
 
 Headers = Mapping[str, bytes] | list[tuple[str, bytes | None]]
 
@@ -22,6 +36,15 @@ ANY_PARTITION = -1
 NOW = 0
 """As a timestamp: the moment of sending."""
 _YIELD_EVERY = 500
+_LOOK_S = 0.5
+"""Longest wait in the client at a time, so that giving up takes effect soon."""
+_AGAIN_S = 1.0
+"""Wait before what was refused is sent again."""
+_REFRESH_S = 5.0
+_RETRY_S = 3.0
+"""Wait before another producer is tried in place of one that was refused for good."""
+_MAIN, _LEASED = "_producer", "_leased"
+_QUEUED_KIB = 262_144
 
 
 class Outgoing(NamedTuple):
@@ -35,74 +58,331 @@ class Outgoing(NamedTuple):
     timestamp: int = NOW
 
 
-class Sender:
-    """An idempotent producer with acks=all, used from the event loop without blocking it."""
+class Refused(NamedTuple):
+    """A record that was not taken, and why."""
 
-    def __init__(self, settings: Settings) -> None:
+    record: Outgoing
+    error: KafkaError
+
+
+class Sender:
+    """Two idempotent producers with acks=all, used from the event loop without blocking it.
+
+    What is folded from the newest record of a key by its owner's number (states), or told apart by its id (decisions,
+    dead letters), may arrive late: it is sent for as long as it takes. A health row may not: nothing tells a late row
+    of a former owner from the newest. Rows have a lease, shorter than the session in which this worker owns the
+    account for certain; a row that is not acknowledged by then is rendered and sent anew by whoever owns it then.
+
+    Args:
+        settings: Names and times.
+        holds: Told when the brokers do not answer or refuse.
+    """
+
+    def __init__(self, settings: Settings, holds: Holds | None = None) -> None:
         self._settings = settings
-        self._timeout_s = settings.delivery_timeout / 1000
-        self._errors: list[KafkaError] = []
-        self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="producer")
+        self._holds = holds or Holds()
+        self._refused: list[Refused] = []
+        self._unleased: list[Refused] = []
+        self._purges = 0
+        self._changelog = topics.changelog(settings.app_id)
+        self.written: Counter[int] = Counter()
+        """Records handed over for the changelog, by partition; all of them are there after `flush`."""
+        self._unknown_since: dict[str, float] = {}
+        self._waiter = ThreadPoolExecutor(max_workers=3, thread_name_prefix="producer")
+        self._made_with = rotation.tls_signature(settings)
+        self._retiring: list[Producer] = []
+        self._fatal: dict[str, KafkaError] = {}
+
+    # Made when they are first used: before the checks of the start, they would fill the log about a broker that is
+    # away.
 
     @cached_property
     def _producer(self) -> Producer:
-        # Made when it is first used: before the checks of the start, it would fill the log about a broker that is away.
-        return Producer(
-            {
-                **librdkafka(self._settings),
-                "client.id": f"{self._settings.app_id}-worker",
-                "acks": "all",
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "message.timeout.ms": self._settings.delivery_timeout,
-                # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
-                "message.max.bytes": max(LARGEST_RECORD, self._settings.max_record_bytes + 65_536),
-                "queue.buffering.max.messages": 500_000,
-                # Success is known from an empty queue after a flush; a report for each record would cost more than
-                # sending it.
-                "delivery.report.only.error": True,
-                "on_delivery": self._report,
-                "log_level": 4,
-            }
-        )
+        return self._make({**self._config("worker"), "message.timeout.ms": 0})
 
-    def _report(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._errors.append(error)
+    @cached_property
+    def _leased(self) -> Producer:
+        # A heartbeat lies back at most a quarter of a session, and what was then sent ends with its lease: both are
+        # over before anybody else can own the account.
+        lease = max(500, self._settings.session_timeout // 2)
+        ends = {"message.timeout.ms": lease, "topic.metadata.propagation.max.ms": lease // 4}
+        return self._make({**self._config("rows"), **ends})
+
+    def _make(self, config: dict[str, Any]) -> Producer:
+        made = Producer(config)
+        rotation.keep_fresh(self._settings, made)
+        return made
+
+    def _config(self, name: str) -> dict[str, Any]:
+        return {
+            **librdkafka(self._settings),
+            "client.id": f"{self._settings.app_id}-{name}",
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
+            "message.max.bytes": max(LARGEST_RECORD, self._settings.max_record_bytes + 65_536),
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": _QUEUED_KIB,
+            # A connection that is cut off without a word is given up then, and made anew.
+            "socket.timeout.ms": self._settings.delivery_timeout,
+            "request.timeout.ms": self._settings.delivery_timeout,
+            "reconnect.backoff.max.ms": 2_000,
+            # Records for a topic that is not there are kept by the client for so long, then here.
+            "topic.metadata.propagation.max.ms": 5_000,
+            # Success is known from an empty queue after a flush; a report for each record would cost more than
+            # sending it.
+            "delivery.report.only.error": True,
+            # An outage is told by the hold; the client would tell it for every broker and attempt.
+            "log_level": 2,
+        }
 
     async def send(self, records: Iterable[Outgoing]) -> int:
         """Hands records to the producer, in order; returns how many. They are not stored before `flush` returns."""
-        produce: Any = self._producer.produce  # its stubs take a dict of wider values only
-        count = 0
-        for topic, key, value, partition, headers, timestamp in records:
-            while True:
-                try:
-                    produce(topic, value, key, partition, timestamp=timestamp, headers=headers)
-                except BufferError:
-                    await self.flush()
-                except KafkaException as error:
-                    raise Unrecoverable(f"a record for topic {topic} could not be sent: {error}") from error
-                else:
-                    break
-            count += 1
-            if count % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-        return count
+        return await self._hand_over(_MAIN, records, self._refused)
+
+    async def deliver(self, records: Iterable[Outgoing]) -> None:
+        """Returns when the records are acknowledged. Raises Abandoned when they were purged, and Unrecoverable."""
+        purges = self._purges
+        await self.send(records)
+        await self.flush()
+        if self._purges != purges:
+            raise Abandoned
 
     async def flush(self) -> None:
-        """Returns when all that was handed over is acknowledged. Raises Unrecoverable when something is not."""
-        loop = asyncio.get_running_loop()
-        left = await loop.run_in_executor(self._waiter, self._producer.flush, self._timeout_s + 1)
-        if self._errors:
+        """Returns when all that was handed over is acknowledged, however long that takes.
+
+        Raises Abandoned when it was purged meanwhile, and Unrecoverable when something will never be acknowledged.
+        """
+        purges = self._purges
+        reason = "what was sent is not acknowledged"
+        began = time.monotonic()
+        with self._holds.after(PATIENCE_S, BROKER, reason, SENDING):
+            while True:
+                left = await self._wait(_MAIN)
+                if self._purges != purges:
+                    raise Abandoned
+                await self._mend(_MAIN, SENDING)
+                if not left or time.monotonic() - began > PATIENCE_S:
+                    await self._renew()
+                if self._refused:
+                    await self._again()
+                elif not left and not self._retiring:
+                    break
+        self._let_go(SENDING)
+
+    async def lease(self, rows: Iterable[Outgoing]) -> set[bytes]:
+        """Sends health rows; returns the keys of those that were not acknowledged within their lease.
+
+        For one caller at a time. Raises Unrecoverable when a row will never be acknowledged.
+        """
+        unleased = self._unleased
+        unleased.clear()
+        if not await self._hand_over(_LEASED, rows, unleased):
+            return set()
+        while await self._wait(_LEASED) or self._retiring:
+            pass
+        await self._mend(_LEASED, ROWS)
+        late = list(unleased)
+        if not late:
+            self._let_go(ROWS)
+            return set()
+        if any(self._judge(item, ROWS) is not Cure.TIME for item in late):
+            await self._refresh(self._leased, {item.record.topic for item in late})
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            self._holds.on(BROKER, "health rows are not acknowledged", ROWS)
+        return {item.record.key or b"" for item in late}
+
+    def purge(self) -> None:
+        """Drops what is queued or on its way: the partitions are no longer this worker's. Whoever waits is told."""
+        self._purges += 1
+        self._drop()
+        # Reports that are still under way go to the lists of then.
+        self._refused, self._unleased = [], []
+        self._let_go(SENDING)
+        self._let_go(ROWS)
+
+    def _let_go(self, part: str) -> None:
+        for name in (BROKER, DENIED, LETTERS):
+            self._holds.off(name, part)
+        self._unknown_since.clear()
+
+    async def _renew(self) -> None:
+        """Producers with new certificates take over from those that were made with the old ones.
+
+        What the old one could not send, for it may have no connection any more, is sent again by the new one.
+        """
+        now = rotation.tls_signature(self._settings)
+        if now == self._made_with or self._retiring:
+            return
+        try:
+            librdkafka(self._settings)
+        except SettingsError:
+            return  # certificate and key are replaced one after the other
+        self._made_with = now
+        for name in (_MAIN, _LEASED):
+            await self._replace(name)
+        log.info("new certificates are used for writing")
+
+    async def _mend(self, name: str, part: str) -> None:
+        """A producer that will never send again gives way to a new one, when a right can heal that.
+
+        An idempotent producer needs a number from the brokers, which give none to a user who may write nowhere. Raises
+        Unrecoverable when nothing heals it.
+        """
+        error = self._fatal.pop(name, None)
+        if error is None:
+            return
+        if cure(error) is not Cure.RIGHT:
             raise Unrecoverable(
-                f"the broker did not take a record: {self._errors[0].str()}. Nothing was committed past it; check that "
-                "the broker is reachable and that `backontrack topics check` finds no difference, then start again"
+                f"nothing can be written any more: {error.str()}. Nothing was committed past it; start again"
             )
-        if left:
-            raise Unrecoverable(f"{left} records were not acknowledged within {self._timeout_s:.0f} s")
+        self._holds.on(DENIED, f"nothing can be written: {error.str()}", part)
+        await self._replace(name)
+        await asyncio.sleep(_RETRY_S)
+
+    async def _replace(self, name: str) -> None:
+        """A new producer takes over; what the old one could not send is reported as refused."""
+        producer: Producer | None = self.__dict__.pop(name, None)
+        if producer is None:
+            return
+        rotation.let_go(self._settings, producer)
+        self._retiring.append(producer)
+        producer.purge()
+        loop = asyncio.get_running_loop()
+        while await loop.run_in_executor(self._waiter, self._serve, producer, name):
+            pass
+        self._retiring.remove(producer)
+        self._fatal.pop(name, None)
+
+    def _drop(self) -> None:
+        self._fatal.clear()
+        for name in (_MAIN, _LEASED):
+            producer: Producer | None = self.__dict__.pop(name, None)
+            if producer is not None:
+                rotation.let_go(self._settings, producer)
+                producer.purge()
+                # Its end waits for the client's own threads.
+                self._waiter.submit(producer.flush, 0)
+
+    async def _hand_over(self, name: str, records: Iterable[Outgoing], refused: list[Refused]) -> int:
+        purges = self._purges
+        count = 0
+        for record in records:
+            # By its name each time: another may have taken over meanwhile.
+            while not _produce(getattr(self, name), record, refused):
+                # The client's queue is full.
+                with self._holds.after(PATIENCE_S, BROKER, "the queue of what is to be sent is full", SENDING):
+                    await self._wait(name)
+                await self._renew()
+                if self._purges != purges:
+                    raise Abandoned
+            count += 1
+            if record.topic == self._changelog:
+                self.written[record.partition] += 1
+            if count % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+                if self._purges != purges:
+                    raise Abandoned
+        return count
+
+    async def _wait(self, name: str) -> int:
+        """Waits a moment for acknowledgements; returns how many are missing."""
+        producer: Producer = getattr(self, name)
+        return await asyncio.get_running_loop().run_in_executor(self._waiter, self._serve, producer, name)
+
+    def _serve(self, producer: Producer, name: str) -> int:
+        # Not by `flush`, which raises the client's failure in the midst of reports, and so loses some of them.
+        until = time.monotonic() + _LOOK_S
+        pause = 0.001
+        while len(producer) and time.monotonic() < until:
+            try:
+                producer.poll(pause)
+            except KafkaException as error:
+                self._fatal[name] = error.args[0]
+            pause = min(2 * pause, 0.016)
+        return len(producer)
+
+    async def _again(self) -> None:
+        """Sends once more what was refused, after a while and in the same order."""
+        cures = {self._judge(item, SENDING) for item in list(self._refused)}
+        if Cure.TOPIC in cures:
+            await self._refresh(self._producer, {item.record.topic for item in list(self._refused)})
+        await asyncio.sleep(_AGAIN_S)
+        # In one go, so that nothing is neither in the list nor in the queue when somebody else flushes.
+        refused = self._refused
+        for _ in range(len(refused)):
+            item = refused.pop(0)
+            if not _produce(self._producer, item.record, refused):
+                refused.insert(0, item)
+                break
+
+    def _judge(self, refused: Refused, part: str) -> Cure:
+        """What heals it; begins a hold. Raises Unrecoverable when nothing does."""
+        record, error = refused
+        found = cure(error)
+        if found is Cure.RIGHT:
+            self._holds.on(DENIED, f"topic {record.topic} cannot be written: {error.str()}", part)
+        elif found is Cure.TOPIC and record.topic == self._settings.topic(topics.DEAD_LETTERS):
+            self._holds.on(
+                LETTERS,
+                f"topic {record.topic} is not there: {error.str()}. Create it with `backontrack topics create`",
+                part,
+            )
+        elif found is Cure.TOPIC:
+            # A cluster that has just come back may not know all its topics yet.
+            since = self._unknown_since.setdefault(record.topic, time.monotonic())
+            if time.monotonic() - since > self._settings.delivery_timeout / 1000:
+                raise Unrecoverable(
+                    f"the broker did not take a record: topic {record.topic} is not there ({error.str()}). Nothing was "
+                    "committed past it; run `backontrack topics create`, then start again"
+                )
+        elif found is Cure.NONE:
+            raise Unrecoverable(
+                f"the broker did not take a record of {len(record.value or b'')} bytes for topic {record.topic}: "
+                f"{error.str()}. Nothing was committed past it; {_remedy(error)}, then start again"
+            )
+        return found
+
+    async def _refresh(self, producer: Producer, names: set[str]) -> None:
+        """Makes the client ask for topics that it takes for unknown."""
+        loop = asyncio.get_running_loop()
+        for name in sorted(names):
+            with contextlib.suppress(KafkaException):
+                await loop.run_in_executor(self._waiter, producer.list_topics, name, _REFRESH_S)
 
     def close(self) -> None:
-        """Ends the waiting thread."""
+        """Ends the waiting threads; what is not acknowledged is dropped."""
+        self._drop()
         self._waiter.shutdown(wait=False, cancel_futures=True)
+
+
+def _remedy(error: KafkaError) -> str:
+    if error.code() == KafkaError.INVALID_TIMESTAMP:
+        # Brokers take nothing that is more than `message.timestamp.after.max.ms`, an hour, ahead of their own clock.
+        return "the clock of this machine is far ahead of the brokers', or theirs is behind: set it right"
+    return "check that `backontrack topics check` finds no difference"
+
+
+def _produce(producer: Producer, record: Outgoing, refused: list[Refused]) -> bool:
+    """Hands one record over; one that the client refuses at once is kept. False when the queue is full."""
+    produce: Any = producer.produce  # its stubs take a dict of wider values only
+    topic, key, value, partition, headers, timestamp = record
+    try:
+        reports = partial(_report, refused, record)
+        produce(topic, value, key, partition, reports, timestamp=timestamp, headers=headers)
+    except BufferError:
+        return False
+    except KafkaException as error:
+        refused.append(Refused(record, error.args[0]))
+    return True
+
+
+def _report(refused: list[Refused], record: Outgoing, error: KafkaError | None, _message: Message) -> None:
+    # Called in the threads of `_waiter`. The report's message is no record to be sent again: it has neither headers
+    # nor time.
+    if error is not None:
+        refused.append(Refused(record, error))

@@ -20,13 +20,20 @@ class ProbeServer:
         registry: What /metrics shows.
         not_live: Reason for 503 at /livez, or None.
         not_ready: Reason for 503 at /readyz, or None.
+        holds: What /livez adds although it answers 200: what the worker waits for.
     """
 
-    def __init__(self, registry: CollectorRegistry, not_live: Probe, not_ready: Probe) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        not_live: Probe,
+        not_ready: Probe,
+        holds: Callable[[], str] = lambda: "",
+    ) -> None:
         self._registry = registry
         app = web.Application()
-        app.router.add_get("/livez", _probe(not_live))
-        app.router.add_get("/readyz", _probe(not_ready))
+        app.router.add_get("/livez", _probe(not_live, holds))
+        app.router.add_get("/readyz", _probe(not_ready, lambda: ""))
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self.port = 0
@@ -55,9 +62,11 @@ class ProbeServer:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _probe(reason: Probe) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _probe(reason: Probe, note: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
         why = reason()
-        return web.Response(text="ok\n") if why is None else web.Response(status=503, text=f"{why}\n")
+        if why is not None:
+            return web.Response(status=503, text=f"{why}\n")
+        return web.Response(text="".join(f"{line}\n" for line in ("ok", note()) if line))
 
     return answer

@@ -2,7 +2,8 @@
 
 The dataclasses in `domain/` are the schema. What an older or newer release stored is read through Avro's resolution: a
 field that is missing takes its default, one that is unknown is dropped. For that, every version that was ever released
-stands in `schemas/account-state/` and `schemas/partition-state/`.
+stands in `schemas/account-state/` and `schemas/partition-state/`; and what a newer release wrote is read by the schema
+that it put on the changelog (`learn`).
 
     python -m streams.shell.state_codec --write    rewrites the newest version from the classes (before its release)
     python -m streams.shell.state_codec --new      starts the next version (after it)
@@ -18,20 +19,25 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from fastavro import parse_schema, schemaless_reader
+from fastavro.schema import SchemaParseException, UnknownType
 
 from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState
 from streams.shell import schemas
 from streams.shell.avro_writer import writer
 from streams.shell.dataclass_avro import from_record, schema_of
+from streams.shell.failure import Unrecoverable
 from streams.shell.frames import MARKER, SINGLE_OBJECT_SIZE, single_object_header
+from streams.shell.schema_safety import SchemaRefused, refuse
+from streams.shell.strict import strict
 
 ACCOUNT, PARTITION = schemas.STATES
 
 T = TypeVar("T")
+_UNFIT = (SchemaRefused, SchemaParseException, UnknownType, ValueError, TypeError, LookupError, RecursionError)
 
 
-class UnreadableState(Exception):  # noqa: N818  says what the record is
+class UnreadableState(Unrecoverable):
     """A changelog record that this release cannot read. Starting without it would lose state, so the worker stops."""
 
 
@@ -47,11 +53,26 @@ class StateCodec(Generic[T]):
     def __init__(self, cls: type[T], name: str, older: tuple[Any, ...] = ()) -> None:
         self.name = name
         self.source = schema_of(cls)
+        self.fingerprint = schemas.crc_of(self.source)
+        """Of the schema that is written, as it stands in the header."""
         self._parsed = parse_schema(json.loads(json.dumps(self.source)))
+        self._strict = strict(self._parsed)
         self._write = writer(cls)  # type: ignore[arg-type]  # a class is hashable
         self._from = from_record(cls)  # type: ignore[arg-type]  # a class is hashable
-        self._header = single_object_header(schemas.crc_of(self.source))
-        self._writers = {single_object_header(schemas.crc_of(other)): parse_schema(other) for other in older}
+        self._header = single_object_header(self.fingerprint)
+        self._writers: dict[bytes, Any] = {}
+        for other in older:
+            self.learn(other)
+
+    def learn(self, source: Any) -> None:
+        """Makes states readable that were written with this schema (JSON). Raises UnreadableState when it is unfit."""
+        try:
+            refuse(source)
+            header = single_object_header(schemas.crc_of(source))
+            if header != self._header and header not in self._writers:
+                self._writers[header] = parse_schema(source)
+        except _UNFIT as error:
+            raise UnreadableState(f"{self.name}: a schema on the changelog is refused: {error}. {_ADVICE}") from error
 
     def encode(self, state: T) -> bytes:
         """The state in single-object encoding."""
@@ -60,11 +81,14 @@ class StateCodec(Generic[T]):
     def decode(self, value: bytes) -> T:
         """The state in a changelog record. Raises UnreadableState."""
         header = value[:SINGLE_OBJECT_SIZE]
-        writer = self._parsed if header == self._header else self._writer(header)
+        writer = None if header == self._header else self._writer(header)
         buffer = BytesIO(value)
         buffer.seek(SINGLE_OBJECT_SIZE)
         try:
-            record = schemaless_reader(buffer, writer, None if writer is self._parsed else self._parsed)
+            if writer is None:
+                record = schemaless_reader(buffer, self._strict, None)
+            else:
+                record = schemaless_reader(buffer, writer, self._parsed)
             state: T = self._from(record)
         except Exception as error:
             raise UnreadableState(f"{self.name}: {type(error).__name__}: {error}. {_ADVICE}") from error
@@ -79,8 +103,9 @@ class StateCodec(Generic[T]):
         if not header.startswith(MARKER):
             raise UnreadableState(f"{self.name}: begins with {header[:2].hex(' ')}, not C3 01. {_ADVICE}")
         raise UnreadableState(
-            f"{self.name}: no version in schemas/{self.name} has the fingerprint {header[2:].hex()}: it was written by "
-            "another release. Start that release or a newer one, or replay the input under another BACKONTRACK_APP_ID."
+            f"{self.name}: neither schemas/{self.name} nor the changelog has a schema with the fingerprint "
+            f"{header[2:].hex()}: it was written by another release. Start that release or a newer one, or replay the "
+            "input under another BACKONTRACK_APP_ID."
         )
 
 
@@ -129,10 +154,35 @@ def decode_partition(value: bytes) -> PartitionState:
     return partition_codec().decode(value)
 
 
+def written_schemas() -> dict[bytes, bytes]:
+    """The schemas of the states that this release writes: JSON by fingerprint."""
+    return {codec.fingerprint: json.dumps(codec.source, separators=(",", ":")).encode() for codec in _codecs()}
+
+
+def learn(fingerprint: str, value: bytes) -> None:
+    """Takes up a schema that stands on a changelog; `fingerprint` is in hex digits. Raises UnreadableState."""
+    try:
+        source = json.loads(value)
+        name, found = source["name"], schemas.crc_of(source).hex()
+    except Exception as error:
+        raise UnreadableState(
+            f"the schema {fingerprint} on the changelog cannot be read: {error}. {_ADVICE}"
+        ) from error
+    if found != fingerprint:
+        raise UnreadableState(f"the schema {fingerprint} on the changelog has the fingerprint {found}. {_ADVICE}")
+    for codec in _codecs():
+        if codec.source["name"] == name:
+            codec.learn(source)
+
+
+def _codecs() -> tuple[StateCodec[Any], ...]:
+    return account_codec(), partition_codec()
+
+
 def files() -> dict[Path, str]:
     """The newest schema file of each kind of state, and what must stand in it."""
     made: dict[Path, str] = {}
-    for codec in (account_codec(), partition_codec()):
+    for codec in _codecs():
         folder = schemas.directory() / codec.name
         number = max((int(path.stem[1:]) for path in folder.glob("v*.avsc")), default=1)
         made[folder / f"v{number}.avsc"] = json.dumps(codec.source, indent=2) + "\n"

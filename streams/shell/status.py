@@ -1,8 +1,7 @@
-"""How far the worker is: lag, whether it has caught up, whether it lives. For the probes and --until-caught-up."""
+"""How far the worker is: lag, caught up, stuck, ready. For the probes, the watchdog and --until-caught-up."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from faust.types import TP
@@ -10,8 +9,10 @@ from faust.types import TP
 from streams import topics
 from streams.settings import Settings
 from streams.shell.checkpoint import Checkpointer
+from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
 from streams.shell.ownership import Ownership
+from streams.shell.progress import Reached, Stall, View
 from streams.shell.table import AccountTable
 
 
@@ -19,26 +20,41 @@ class Status:
     """What can be said about the worker's progress at this moment.
 
     Args:
-        settings: Names and the stall timeout.
+        settings: Names.
         table: What is applied.
         ownership: Whether the partitions are recovered.
-        checkpointer: What is committed, and since when.
+        checkpointer: Which checkpoint is under way.
+        holds: What the worker waits for.
     """
 
     def __init__(
-        self, settings: Settings, table: AccountTable, ownership: Ownership, checkpointer: Checkpointer
+        self,
+        settings: Settings,
+        table: AccountTable,
+        ownership: Ownership,
+        checkpointer: Checkpointer,
+        holds: Holds,
     ) -> None:
         self._settings = settings
         self._table = table
         self._ownership = ownership
         self._checkpointer = checkpointer
+        self._holds = holds
+        self._phase = 0
+        self._recovering = False
         self.lanes: Mapping[int, PartitionLanes] = {}
-        self._idle_at = time.monotonic()
+        self.stall: Stall | None = None
+        """What the watchdog has found; None while the worker progresses."""
 
     def on_assigned(self, lanes: Mapping[int, PartitionLanes]) -> None:
         """A new assignment flows."""
+        self._phase += 1
         self.lanes = lanes
-        self._idle_at = time.monotonic()
+
+    def on_ownership(self, *, recovering: bool) -> None:
+        """Partitions begin or end being recovered, or are given back."""
+        self._phase += 1
+        self._recovering = recovering
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Records on the broker that are not applied yet, by logical topic and partition."""
@@ -64,21 +80,37 @@ class Status:
                     return False
         return True
 
+    def view(self) -> View:
+        """The worker at this moment, for the watchdog; called from its thread."""
+        reached: dict[TP, Reached] = {}
+        lanes, owned = self.lanes, dict(self._table.owned)
+        for partition, item in owned.items():
+            for topic in topics.RANKS:
+                name, applied = self._settings.topic(topic), item.fold.state.applied.get(topic, -1)
+                reading = lanes[partition].reading(name) if partition in lanes else (-1, -1, True)
+                reached[TP(name, partition)] = Reached(*reading, applied)
+        return View(
+            phase=self._phase,
+            working=self._recovering,
+            settled=self._ownership.recovered,
+            reached=reached,
+            checkpoint=self._checkpointer.began,
+            written=self._checkpointer.written,
+        )
+
     def not_live(self) -> str | None:
-        """Why the worker should be restarted; None while it makes progress or has nothing to do."""
-        now = time.monotonic()
-        lag = sum(self.lag().values())
-        if not lag:
-            self._idle_at = now
-        since = max(self._idle_at, self._checkpointer.committed_at)
-        if lag and now - since > self._settings.stall_timeout / 1000:
-            return f"{lag} records wait and nothing was committed for {now - since:.0f} s"
-        return None
+        """Why the worker is about to end; None while it progresses, has nothing to do, or waits for others."""
+        return self.stall and f"stuck ({self.stall.stage}): {self.stall.reason}"
+
+    def holds(self) -> str:
+        """What the worker waits for, a line each; empty when for nothing."""
+        return "\n".join(f"holds ({name}): {reason}" for name, reason in sorted(self._holds.reasons.items()))
 
     def not_ready(self) -> str | None:
-        """Why the worker does no work yet; None when its partitions flow."""
+        """Why the worker does no work now, a line a reason; None when its partitions flow."""
+        reasons = [self.holds()]
         if not self._ownership.recovered:
-            return "partitions are not assigned and recovered yet"
-        if set(self.lanes) != set(self._table.owned):
-            return "records do not flow yet"
-        return None
+            reasons.append("partitions are not assigned and recovered yet")
+        elif set(self.lanes) != set(self._table.owned):
+            reasons.append("records do not flow yet")
+        return "\n".join(filter(None, reasons)) or None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from streams.settings import Settings
 from streams.shell.codec import Codec
+from streams.shell.failure import Abandoned
 from streams.shell.ownership import control_record
 from streams.shell.producer import Sender
 from streams.shell.table import AccountTable
@@ -54,8 +56,9 @@ class Ticker:
             self._ticked[partition] = clock
         if quiet:
             tick = {"kind": "tick", "at": now, "source": source}
-            await self._sender.send(
-                [control_record(self._settings, self._codec, partition, tick) for partition in quiet]
-            )
-            await self._sender.flush()
+            # A tick that was given up with its partition is the next owner's to write.
+            with contextlib.suppress(Abandoned):
+                await self._sender.deliver(
+                    [control_record(self._settings, self._codec, partition, tick) for partition in quiet]
+                )
         return len(quiet)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import signal
+import threading
+import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, cast
 
@@ -18,25 +21,34 @@ from streams.metrics import Metrics, StateCollector
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
-from streams.shell import failpoints
+from streams.shell import failpoints, schema_lookup
 from streams.shell.app import create_app
+from streams.shell.audit import Audit
 from streams.shell.census import Census
 from streams.shell.checkpoint import Checkpointer
 from streams.shell.codec import Codec
 from streams.shell.consumer import MergedConsumer
 from streams.shell.failure import FailStop
+from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
+from streams.shell.letter_limit import records_before
 from streams.shell.ownership import Ownership, copartitioned
-from streams.shell.preflight import ends, preflight
+from streams.shell.pauses import Pauses
+from streams.shell.preflight import ends, patient_preflight, preflight
 from streams.shell.producer import Sender
+from streams.shell.progress import Stall
 from streams.shell.server import ProbeServer
 from streams.shell.status import Status
 from streams.shell.table import AccountTable
 from streams.shell.ticks import Ticker
+from streams.shell.watchdog import Watchdog, answer_timeout_s, last_resort_s
+from streams.shell.yardstick import Yardstick
 
 log = structlog.stdlib.get_logger(__name__)
 
 _LOOK_S = 0.1
+_STOP_S = 25.0
+"""Longest time that a stop waits for the last checkpoint; it blocks no rebalance."""
 # The collector walks over all accounts again and again, and finds nothing: states hold no cycles. With its default
 # thresholds it took half the time of a worker with 50,000 accounts.
 _COLLECT_AFTER = (100_000, 50, 100)
@@ -62,27 +74,51 @@ class StreamWorker:
         self._targets: dict[TP, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         registry = CollectorRegistry()
-        metrics = Metrics(registry)
+        metrics = self.metrics = Metrics(registry)
         metrics.expect_playbooks(playbook.name for playbook in policy.playbooks)
-        codec = Codec(settings)
         self.fail = FailStop()
-        self.sender = Sender(settings)
-        self.table = AccountTable(settings, codec, metrics)
+        self.holds = Holds()
+        lookup = self._lookup = schema_lookup.lookup(settings, self.holds)
+        codec = Codec(settings, lookup)
+        self.sender = Sender(settings, self.holds)
+        pauses = Pauses(settings, self.holds, lookup, records_before)
+        self.table = AccountTable(settings, codec, metrics, self.holds, pauses, self.fail)
         self.checkpointer = Checkpointer(settings, self.table, self.sender, codec, metrics, self._commit)
-        self.ownership = Ownership(settings, policy, self.table, self.sender, codec, metrics, scorer)
-        self.status = Status(settings, self.table, self.ownership, self.checkpointer)
-        self.census = Census(settings, self.table, self.checkpointer, self.status)
+        self.ownership = Ownership(
+            settings, policy, self.table, self.sender, codec, metrics, scorer, self.holds, self._is_member
+        )
+        self.audit = Audit(settings, self.table, self.sender, self.checkpointer, metrics, self._is_member)
+        self.status = Status(settings, self.table, self.ownership, self.checkpointer, self.holds)
+        self.census = Census(settings, self.table, self.checkpointer, self.status, self.holds)
         StateCollector(registry, self.census.snapshot)
-        self.server = ProbeServer(registry, self.status.not_live, self.status.not_ready)
+        self.server = ProbeServer(registry, self.status.not_live, self.status.not_ready, self.status.holds)
         self.ticker = Ticker(settings, self.table, self.sender, codec)
         self.app = create_app(settings, self)
+        self.watchdog = Watchdog(
+            settings,
+            self.holds,
+            self.status.view,
+            Yardstick(settings, answer_timeout_s(settings)).ask,
+            self.fail,
+            self._loops,
+            self._found,
+            metrics.count_held,
+            settle_s=self.app.conf.broker_rebalance_timeout,
+            last_resort_s=last_resort_s(settings),
+        )
         topology.wire(self.app, settings, self.table, self.fail)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self.app.on_rebalance_complete.connect(self._on_assigned)
         self.app.on_before_shutdown.connect(self._on_shutdown)
 
     # What the consumer asks and tells.
+
+    def owns(self, partition: int) -> bool:
+        """True when the partition is recovered and this worker's."""
+        return partition in self.table.owned
 
     def next_offset(self, topic: str, partition: int) -> int | None:
         """Next offset by the recovered state; None when it knows nothing of the topic."""
@@ -96,6 +132,7 @@ class StreamWorker:
     def on_positions(self, turn: int, lanes: Mapping[int, PartitionLanes]) -> None:
         """A new assignment begins to flow."""
         self.table.turn = turn
+        self.table.lanes = lanes
         self.status.on_assigned(lanes)
 
     # The life of the worker.
@@ -103,9 +140,10 @@ class StreamWorker:
     def run(self) -> int:
         """Runs until it is told to stop, has caught up, or fails; returns the exit code."""
         gc.set_threshold(*_COLLECT_AFTER)
-        partitions = preflight(self._settings)
-        self._targets = ends(self._settings, partitions)
-        loop = asyncio.get_event_loop()
+        if self._until_caught_up:
+            # Whoever waits for its end is told at once that it cannot begin.
+            self._targets = ends(self._settings, preflight(self._settings))
+        loop = self._loop = asyncio.get_event_loop()
         loop.run_until_complete(self.server.start(self._settings.metrics_host, self._settings.metrics_port))
         log.info(
             "worker starts",
@@ -115,23 +153,80 @@ class StreamWorker:
             scorer=self._scorer,
             probes=f"http://{self._settings.metrics_host}:{self.server.port}",
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked.set)
+        if not self._until_caught_up and not loop.run_until_complete(self._unless_asked(self._begin())):
+            return 0
+        if not loop.run_until_complete(self._unless_asked(schema_lookup.prepare(self._settings, self._lookup))):
+            return 0
         self._spawn(self.checkpointer.emit_forever(), loop)
         self._spawn(self.checkpointer.checkpoint_forever(), loop)
         self._spawn(self.census.run(), loop)
+        self._spawn(self.audit.run(), loop)
         if self._settings.clock == "wall":
             self._spawn(self.ticker.run(), loop)
         worker = faust.Worker(
             self.app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False
         )
         worker.spinner = None
+        self._spawn(self._stop_when_asked(worker), loop)
         if self._until_caught_up:
             self._spawn(self._stop_when_caught_up(worker), loop)
+        self.watchdog.start()
         try:
             worker.execute_from_commandline()
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else int(bool(end.code))
         finally:
+            self.watchdog.stop()
+            self.ownership.standbys.stop()
+            self.audit.close()
             self.sender.close()
+
+    async def _begin(self) -> None:
+        """Checks what must be true, once the brokers answer. Raises Unrecoverable."""
+        loop, cancelled = asyncio.get_running_loop(), threading.Event()
+        checked: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if not checked.done():
+                checked.set_result(None) if error is None else checked.set_exception(error)
+
+        def check() -> None:
+            found: BaseException | None = None
+            try:
+                patient_preflight(self._settings, self.holds, cancelled)
+            except Exception as error:  # noqa: BLE001  told to whoever waits
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, found)
+
+        # A daemon, so that a call that waits for the brokers does not keep the process.
+        threading.Thread(target=check, name="preflight", daemon=True).start()
+        try:
+            await checked
+        finally:
+            cancelled.set()
+
+    async def _unless_asked(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Waits for work before the start; False when the worker is asked to stop meanwhile."""
+        loop = asyncio.get_running_loop()
+        working, asked = loop.create_task(work), loop.create_task(self._asked.wait())
+        try:
+            await asyncio.wait((working, asked), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                log.info("worker stopped", reason="asked to")
+                return False
+            working.result()
+            return True
+        finally:
+            working.cancel()
+            asked.cancel()
+
+    async def _stop_when_asked(self, worker: faust.Worker) -> None:
+        """For the moments between the checks and Faust, which takes the signals over."""
+        await self._asked.wait()
+        asyncio.get_running_loop().create_task(worker.stop())
 
     def _spawn(self, work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
         async def guarded() -> None:
@@ -141,7 +236,16 @@ class StreamWorker:
                 if not self._stopping:
                     self.fail(error)
 
-        self._tasks.append(loop.create_task(guarded()))
+        self._tasks.append(loop.create_task(guarded(), name=getattr(work, "__qualname__", None)))
+
+    def _loops(self) -> list[asyncio.AbstractEventLoop]:
+        """The worker's event loop, and the one in which aiokafka fetches and commits, when it is there."""
+        thread = getattr(self.app.consumer, "_thread", None) if self.app.started else None
+        loops = (self._loop, getattr(thread, "thread_loop", None))
+        return [loop for loop in loops if loop is not None and not loop.is_closed()]
+
+    def _found(self, stall: Stall | None) -> None:
+        self.status.stall = stall
 
     async def _stop_when_caught_up(self, worker: faust.Worker) -> None:
         while not self.status.caught_up(self._targets):  # noqa: ASYNC110  depends on many things that change
@@ -156,40 +260,82 @@ class StreamWorker:
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return await cast("MergedConsumer", self.app.consumer).commit_applied(offsets)
 
+    async def _is_member(self) -> bool | None:
+        return await cast("MergedConsumer", self.app.consumer).is_member(self.app.consumer_generation_id)
+
     # Faust's signals. An exception in them would be Faust's to handle, so each handles its own.
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
         try:
             assigned = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
             partitions = copartitioned(self.ranks, assigned)
-            await self.ownership.take(partitions, self.app.consumer_generation_id)
+            self.status.on_ownership(recovering=True)
+            await self.ownership.take(partitions, self.app.consumer_generation_id, self._standbys())
+            if self.ownership.recovered:  # else the assignment is over, and another recovery may be under way
+                self.status.on_ownership(recovering=False)
             gc.freeze()
         except Exception as error:  # noqa: BLE001  no record may flow into a partition that is not recovered
             self.fail(error)
 
+    def _standbys(self) -> set[int]:
+        """Partitions of others of which this worker keeps a warm copy."""
+        if not self._settings.standby_replicas:
+            return set()
+        return {tp.partition for tp in self.app.assignor.assigned_standbys() if tp.topic in self.ranks}
+
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
-        await self._give_back()
+        await self._give_back(self._settings.rebalance_timeout / 1000, park=True)
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping = True
-        await self._give_back()
+        self.watchdog.stopping()
+        await self._give_back(max(_STOP_S, self._settings.rebalance_timeout / 1000), park=False)
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(Exception):
             await self.server.stop()
         log.info("worker stopped", reason="asked to")
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, within_s: float, *, park: bool) -> None:
+        """Ends the work on all partitions: their last checkpoint is completed, or abandoned after `within_s`.
+
+        Abandoned means that nothing further is written; what was stored before is complete.
+        """
         failpoints.hit("rebalance")
+        began, partitions = time.monotonic(), sorted(self.table.owned)
         self.ownership.cancel()
+        self.status.on_ownership(recovering=False)
         # Slices under way end at their next step; what they applied is stored with the rest.
         self.table.turn = -1
+        stored = False
         try:
-            if await self.checkpointer.owns(0.0):
-                await self.checkpointer.checkpoint()
-            else:
-                log.warning("partitions given up without a checkpoint: the group has moved on")
+            async with asyncio.timeout(within_s):
+                stored = await self._store_and_park(park=park)
+        except TimeoutError:
+            log.warning("partitions given up: their last checkpoint took too long", seconds=within_s)
         except Exception as error:  # noqa: BLE001  as above
             self.fail(error)
+        if not stored:
+            await self.checkpointer.abandon()
         self.table.drop()
         self.checkpointer.forget()
+        log.info(
+            "partitions given back",
+            partitions=partitions,
+            stored=stored,
+            seconds=round(time.monotonic() - began, 3),
+        )
+
+    async def _store_and_park(self, *, park: bool) -> bool:
+        """False when anything that was applied is not stored or not committed."""
+        if not await self.checkpointer.owns(0.0):
+            log.warning("partitions given up without a checkpoint: the group has moved on")
+            return False
+        # The second one stores that the dead letters of the first have left.
+        stored = await self.checkpointer.checkpoint() and await self.checkpointer.checkpoint()
+        if stored and park:
+            # Nobody can have claimed a partition before the ends were asked when the group counts us in after it.
+            ends = await self.audit.ends()
+            if await self._is_member():
+                self.ownership.park(ends)
+        return stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,13 @@ class Cluster:
     def app_id(self) -> str:
         return f"{self.prefix}app"
 
-    def worker(self, *arguments: str, **settings: str) -> WorkerProcess:
+    def worker(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        module: str = "streams.cli.main",
+        **settings: str,
+    ) -> WorkerProcess:
         """Starts a worker on simulated time, unless told otherwise."""
         mine = {
             "bootstrap_servers": self.bootstrap,
@@ -37,7 +44,8 @@ class Cluster:
             "clock": "events",
             "checkpoint_interval": "300ms",
         }
-        return WorkerProcess(self.directory / "worker.log", *arguments, **{**mine, **settings})
+        log = self.directory / "worker.log"
+        return WorkerProcess(log, *arguments, env=env, module=module, **{**mine, **settings})
 
     def answer(self) -> Answer:
         """What the workers have written."""

@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from streams.domain.partitioner import partition_of
 from streams.settings import Settings
 from streams.shell.codec import Codec
-from streams.shell.dead_letter_log import REPLAYED
+from streams.shell.dead_letter_replay import REPLAYED
 from streams.shell.dead_letters import dead_letter
 from streams.shell.frames import BadRecord
 from streams.shell.log_reader import LogReader
@@ -116,13 +116,14 @@ def test_a_letter_that_can_be_read_is_shown_as_a_record(here: Settings) -> None:
 def test_replay_puts_the_original_back_once(here: Settings) -> None:
     """Bytes, key, headers, time and partition; without the headers of the error."""
     value = Codec(here).encode(USAGE, EVENT)
-    _bury(here, b"acme", value, "unknown_schema", -0)
+    _bury(here, b"acme", value, "unknown_schema")
     assert run("dlq", "replay", "0", "--dry-run").out.strip() == "1 of 1 would be put back"
     assert _usage(here) == []
     assert run("dlq", "replay", "0").out.strip() == "1 of 1 put back"
     # The original itself is not on the topic here, so the first record behind it stands at its own offset plus one.
     (record,) = _usage(here)
-    headers = [("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None), (REPLAYED, b"0/0")]
+    origin = f"{here.topic(USAGE)}/{partition_of(b'acme', PARTITIONS)}/0"
+    headers = [("trace", b"t-1"), ("hop", b"1"), ("hop", b"2"), ("empty", None), (REPLAYED, origin.encode())]
     assert record == (partition_of(b"acme", PARTITIONS), b"acme", value, AT, headers)
 
 
@@ -193,3 +194,15 @@ def test_an_unknown_letter_is_an_error(here: Settings) -> None:
     ended = run("dlq", "show", "99")
     assert ended.code == 1
     assert "dlq list" in ended.err
+
+
+def test_a_topic_that_is_not_there_is_not_taken_for_one_without_letters(
+    here: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that no broker leads for a moment: somebody would think that all is well."""
+    del here
+    monkeypatch.setattr("streams.shell.dead_letter_log._TOPIC_S", 0.5)
+    monkeypatch.setattr("streams.shell.admin.Admin.partitions", lambda *_: {})
+    ended = run("dlq", "list")
+    assert ended.code == 1
+    assert "is not there, or no broker leads it" in ended.err

@@ -65,12 +65,13 @@ def test_commits_are_what_was_applied(cluster: Cluster, history: list[Entry]) ->
 
 
 def test_output_topic_that_vanishes_stops_the_worker_before_the_commit(cluster: Cluster, history: list[Entry]) -> None:
-    with cluster.worker(delivery_timeout="4s") as worker:
-        worker.until_logged("partitions taken over")
+    # All of it lies there before anything is applied, so that the order of application is that of the log.
+    publish(cluster.bootstrap, cluster.prefix, history, PARTITIONS, END)
+    with cluster.worker(delivery_timeout="4s", failpoint="recovery_read:1:sleep=20") as worker:
+        worker.until_logged("partitions given back", 180)
         _delete(cluster, cluster.prefix + topics.HEALTH)
-        publish(cluster.bootstrap, cluster.prefix, history, PARTITIONS, END)
         assert worker.wait() == 1, worker.output
-        assert "the broker did not take a record" in worker.output
+        assert f"topic {cluster.prefix}{topics.HEALTH} is not there" in worker.output
     assert not any(_committed(cluster).values())
     create_topics(cluster)
     with cluster.worker("--until-caught-up") as worker:

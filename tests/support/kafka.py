@@ -7,6 +7,7 @@ import argparse
 import atexit
 import base64
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -32,27 +33,8 @@ _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 _TOPIC_SECONDS = 30.0
 
-_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-# After a kill, a start waits until the dead process's session is over.
-broker.session.timeout.ms=4000
-broker.heartbeat.interval.ms=1000
-"""
+Properties = dict[str, str]
+"""Lines of server.properties."""
 
 _LOGGING = """\
 appender.out.type=Console
@@ -71,14 +53,32 @@ class RealBroker:
         directory: Holds the data, the settings and `broker.log`, and stays. Without one, a temporary directory is
             used and removed.
         port: Where clients connect; the next port is the controller's. Without one, a free pair is chosen.
+        proxied: Port of a proxy on this machine that is to stand between the broker and some of its clients. The
+            broker listens on `behind_proxy` for it, and sends clients that came this way back to the proxy. Clients
+            of `bootstrap` never meet the proxy.
+        properties: Lines of server.properties that are added, or replace those chosen here.
+        heap_mb: Largest heap of the JVM.
     """
 
-    def __init__(self, directory: Path | None = None, port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        port: int | None = None,
+        *,
+        proxied: int | None = None,
+        properties: Mapping[str, str] | None = None,
+        heap_mb: int = 512,
+    ) -> None:
         self._temporary = directory is None
         self.directory = (directory or Path(tempfile.mkdtemp(prefix="backontrack-kafka-"))).absolute()
-        self.port = port or _free_port_pair()
+        self.port = port or free_port_pair()
         self.bootstrap = f"127.0.0.1:{self.port}"
+        self.behind_proxy = free_port_pair() if proxied is not None else None
+        """Where the proxy has to connect to; None without a proxy."""
         self.log = self.directory / "broker.log"
+        self._heap_mb = heap_mb
+        self._proxied = proxied
+        self._given = dict(properties or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._admin: AdminClient | None = None
 
@@ -88,6 +88,11 @@ class RealBroker:
         if self._process is None:
             raise RuntimeError("the broker is not running")
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process was started and not ended."""
+        return self._process is not None
 
     @property
     def faust_url(self) -> str:
@@ -103,6 +108,11 @@ class RealBroker:
 
     def start(self) -> None:
         """Start the process and return when it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start the process."""
         if self._process is not None:
             raise RuntimeError("the broker is running already")
         settings = self._settings()
@@ -110,7 +120,7 @@ class RealBroker:
             self._format(settings)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._java("-Xms128m", "-Xmx512m", "kafka.Kafka", str(settings)),
+                self._java("-Xms128m", f"-Xmx{self._heap_mb}m", "kafka.Kafka", str(settings)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,7 +128,6 @@ class RealBroker:
                 start_new_session=True,
             )
         atexit.register(self.kill)
-        self._wait_until_it_answers()
 
     def stop(self) -> None:
         """Shut down in order."""
@@ -127,6 +136,14 @@ class RealBroker:
     def kill(self) -> None:
         """End the process as a power cut would."""
         self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Hold the process still (SIGSTOP): its connections stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart(self) -> None:
         """Start again, after an orderly stop unless it was killed, with the same data and address."""
@@ -142,15 +159,7 @@ class RealBroker:
 
     def create_topic(self, name: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> None:
         """Create a topic and return when every partition has a leader."""
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
-        self.admin.create_topics([topic])[name].result(_TOPIC_SECONDS)
-        deadline = time.monotonic() + _TOPIC_SECONDS
-        while time.monotonic() < deadline:
-            found = self.admin.list_topics(name, timeout=_TOPIC_SECONDS).topics[name].partitions.values()
-            if len(found) == partitions and all(partition.leader >= 0 for partition in found):
-                return
-            time.sleep(0.05)
-        raise TimeoutError(f"topic {name} has no leaders")
+        create_topic(self.admin, NewTopic(name, partitions, 1, config=dict(config or {})))
 
     def __enter__(self) -> Self:
         self.start()
@@ -168,20 +177,49 @@ class RealBroker:
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
         settings = self.directory / "server.properties"
-        text = _PROPERTIES.format(port=self.port, controller=self.port + 1, data=self.directory / "data")
-        settings.write_text(text, encoding="utf-8")
+        lines = {**self._properties(), **self._given}
+        settings.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
         return settings
 
+    def _properties(self) -> Properties:
+        controller = f"127.0.0.1:{self.port + 1}"
+        listeners = f"PLAINTEXT://{self.bootstrap}"
+        protocols = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT"
+        advertised = listeners
+        if self.behind_proxy is not None:
+            listeners += f",PROXIED://127.0.0.1:{self.behind_proxy}"
+            advertised += f",PROXIED://127.0.0.1:{self._proxied}"
+            protocols += ",PROXIED:PLAINTEXT"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": controller,
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"{listeners},CONTROLLER://{controller}",
+            "advertised.listeners": advertised,
+            "listener.security.protocol.map": protocols,
+            "log.dirs": str(self.directory / "data"),
+            "auto.create.topics.enable": "false",
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            # After a kill, a start waits until the dead process's session is over.
+            "broker.session.timeout.ms": "4000",
+            "broker.heartbeat.interval.ms": "1000",
+        }
+
     def _format(self, settings: Path) -> None:
-        # Kafka's form of a cluster id: the 22 characters of a random UUID. A leading dash would read as an option.
-        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         with self.log.open("ab") as log:
             subprocess.run(
                 self._java(
                     "-XX:TieredStopAtLevel=1",
                     "-XX:+UseSerialGC",
                     "kafka.tools.StorageTool",
-                    *("format", "--standalone", "-t", cluster, "-c", str(settings)),
+                    *("format", *self._format_options(), "-c", str(settings)),
                 ),
                 check=True,
                 stdin=subprocess.DEVNULL,
@@ -189,11 +227,15 @@ class RealBroker:
                 stderr=subprocess.STDOUT,
             )
 
+    def _format_options(self) -> tuple[str, ...]:
+        return ("--standalone", "-t", new_cluster_id())
+
     def _java(self, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"
         return ["java", "-cp", classpath(), logging, *arguments]
 
-    def _wait_until_it_answers(self) -> None:
+    def wait(self) -> None:
+        """Return when the process answers."""
         process = self._process
         if process is None:
             raise RuntimeError("the broker is not running")
@@ -215,6 +257,8 @@ class RealBroker:
             return
         atexit.unregister(self.kill)
         process.send_signal(how)
+        if how is not signal.SIGKILL:
+            process.send_signal(signal.SIGCONT)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -225,7 +269,26 @@ class RealBroker:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
 
 
-def _free_port_pair() -> int:
+def new_cluster_id() -> str:
+    """Kafka's form of a cluster id: the 22 characters of a random UUID."""
+    # A leading dash would read as an option.
+    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+
+
+def create_topic(admin: AdminClient, topic: NewTopic) -> None:
+    """Create a topic and return when every partition has a leader."""
+    admin.create_topics([topic])[topic.topic].result(_TOPIC_SECONDS)
+    deadline = time.monotonic() + _TOPIC_SECONDS
+    while time.monotonic() < deadline:
+        found = admin.list_topics(topic.topic, timeout=_TOPIC_SECONDS).topics[topic.topic].partitions.values()
+        if len(found) == topic.num_partitions and all(partition.leader >= 0 for partition in found):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"topic {topic.topic} has no leaders")
+
+
+def free_port_pair() -> int:
+    """A port that is free together with the next one."""
     # Below the range from which the system numbers outgoing connections, so that none takes the port before the
     # broker binds it, nor while it is down for a restart.
     for port in random.sample(range(20_000, 32_000, 2), 200):

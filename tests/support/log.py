@@ -16,7 +16,7 @@ from streams.domain.time import DAY, HOUR
 from streams.policy.load import default_policy
 from streams.policy.model import Policy
 from streams.settings import Settings
-from streams.shell.changelog import PARTITION_KEY
+from streams.shell.changelog import PARTITION_KEY, SCHEMA_PREFIX
 from streams.shell.codec import Codec
 from streams.shell.envelope import headers, health_headers
 from streams.shell.state_codec import encode_account, encode_partition
@@ -157,6 +157,8 @@ def read_answer(bootstrap: str, prefix: str, app_id: str) -> Answer:
     for record in read_all(bootstrap, prefix + topics.HEALTH):
         answer.health[record.key.decode()] = record.value
     for record in read_all(bootstrap, topics.changelog(app_id)):
+        if record.key.startswith(SCHEMA_PREFIX):
+            continue
         key = record.key + b"%d" % record.partition if record.key == PARTITION_KEY else record.key
         answer.state[key] = record.value
     return answer

@@ -40,6 +40,20 @@ class RecordingSender:
         if self.steps[-1]:
             self.steps.append([])
 
+    async def deliver(self, records: Iterable[Outgoing]) -> None:
+        await self.send(records)
+        await self.flush()
+
+    async def lease(self, rows: Iterable[Outgoing]) -> set[bytes]:
+        """All rows are acknowledged, whatever else waits for that."""
+        alone = not self.steps[-1]
+        if await self.send(rows) and alone:
+            self.steps.append([])
+        return set()
+
+    def purge(self) -> None:
+        """Nothing waits."""
+
     def close(self) -> None:
         """Nothing to end."""
 

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,15 +20,24 @@ from typing import Self
 class WorkerProcess:
     """`backontrack worker` with settings from keywords; its log goes to a file. Ends with the `with` block."""
 
-    def __init__(self, log: Path, *arguments: str, **settings: str) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        module: str = "streams.cli.main",
+        **settings: str,
+    ) -> None:
         self.log = log
         made = {f"BACKONTRACK_{name.upper()}": value for name, value in settings.items()}
         environment = {"BACKONTRACK_METRICS_PORT": "0", "BACKONTRACK_SESSION_TIMEOUT": "6s", **made}
         with log.open("ab") as file:
             self._begin = file.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli.main", "worker", *arguments],
-                env={**os.environ, **environment},
+                [sys.executable, "-m", module, "worker", *arguments],
+                env={**os.environ, **environment, **(env or {})},
+                cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -21,7 +21,7 @@ def _refusal(path: Path, text: bytes) -> str:
         (b"clock: events\npartitions: many\n", "line 2: partitions = 'many': Input should be a valid integer"),
         (b"clock: events\nemit_interval: 5 parsecs\n", "line 2: emit_interval = '5 parsecs': '5 parsecs' is not a"),
         (b"clock: events\nclock: wall\n", "line 2: clock: stands twice, first on line 1"),
-        (b"clock: events\n  x: [\n", "line 2: YAML: mapping values are not allowed here"),
+        (b"clock: events\n  x: [\n", "line 2: YAML: mapping values are not allowed"),
         (b"clock: events\napp_id: \xff\n", "line 2: is not UTF-8 text"),
         (b"[clock]: events\n", "line 1: "),
         (b"- clock\n", "line 1: must be"),

@@ -10,7 +10,7 @@ from streams.metrics import Metrics, StateCollector, definitions
 
 # Labels that Prometheus adds to every series, and series that come from Prometheus or the operating system.
 SCRAPED = {"job", "instance"}
-FOREIGN = {"up", "process_resident_memory_bytes"}
+FOREIGN = {"up", "process_resident_memory_bytes", "process_start_time_seconds"}
 VARIABLES = {
     "$__rate_interval": "1m",
     "$__range": "1h",

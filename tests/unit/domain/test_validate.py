@@ -17,13 +17,17 @@ class Limits:
     max_future = 3_600_000
 
 
-BASE = {"event_id": "e", "account_id": "acme", "occurred_at": NOW}
+BASE = {"event_id": "e", "account_id": "acme", "occurred_at": NOW, "traceparent": None}
+_VOICE = {"channel": "email", "interaction_id": None, "score": 0.5, "survey": "none", "survey_value": None}
+_NAMES = dict.fromkeys(("segment", "stage", "tier", "owner", "time_zone", "channel_preference"))
+_WORDS = dict.fromkeys(("action", "reason", "alternative"))
+_TIMES = dict.fromkeys(("promised_by", "snooze_until"))
 EVENTS: dict[str, dict[str, Any]] = {
     USAGE: {**BASE, "metric": "logins", "value": 1.0},
-    SENTIMENT: {**BASE, "score": 0.5, "survey": "none", "survey_value": None, "position": None},
-    TICKETS: {**BASE, "ticket_id": "t", "satisfaction": None},
-    ACCOUNTS: {**BASE, "value": None, "renewal_at": None},
-    RESPONSES: {**BASE, "intervention_id": "i", "cost": None, "promised_by": None, "snooze_until": None},
+    SENTIMENT: {**BASE, **_VOICE, "position": None},
+    TICKETS: {**BASE, "ticket_id": "t", "theme": "", "satisfaction": None},
+    ACCOUNTS: {**BASE, **_NAMES, "goals": [], "value": None, "renewal_at": None},
+    RESPONSES: {**BASE, **_WORDS, **_TIMES, "intervention_id": "i", "actor": "", "cost": None},
 }
 
 
@@ -46,6 +50,10 @@ def test_an_ordinary_event_is_fit(topic: str) -> None:
         ({"key": b"\xff\xfe"}, "key_mismatch"),
         ({"key": b"", "account_id": ""}, "empty_id"),
         ({"event_id": ""}, "empty_id"),
+        ({"key": b"\0partition", "account_id": "\0partition"}, "bad_id"),
+        ({"key": b"x" * 257, "account_id": "x" * 257}, "too_long"),
+        ({"event_id": "x" * 257}, "too_long"),
+        ({"traceparent": "x" * 257}, "too_long"),
         ({"occurred_at": -1}, "absurd_time"),
         ({"occurred_at": NOW // 1000}, "absurd_time"),
         ({"occurred_at": NOW * 1000}, "absurd_time"),
@@ -73,6 +81,17 @@ def test_times_at_the_bounds_are_fit() -> None:
         (USAGE, {"value": -math.inf}, "not_finite"),
         (USAGE, {"value": 1e300}, "out_of_range"),
         (USAGE, {"metric": ""}, "empty_id"),
+        (USAGE, {"metric": "x" * 257}, "too_long"),
+        (SENTIMENT, {"channel": "x" * 257}, "too_long"),
+        (SENTIMENT, {"interaction_id": "x" * 257}, "too_long"),
+        (SENTIMENT, {"position": 1 << 40}, "out_of_range"),
+        (TICKETS, {"ticket_id": "x" * 257}, "too_long"),
+        (TICKETS, {"theme": "x" * 257}, "too_long"),
+        (ACCOUNTS, {"owner": "x" * 257}, "too_long"),
+        (ACCOUNTS, {"goals": [""] * 5000}, "too_long"),
+        (ACCOUNTS, {"goals": ["x" * 2048] * 2}, "too_long"),
+        (RESPONSES, {"actor": "x" * 257}, "too_long"),
+        (RESPONSES, {"reason": "x" * 4097}, "too_long"),
         (SENTIMENT, {"score": 1.01}, "out_of_range"),
         (SENTIMENT, {"score": math.nan}, "not_finite"),
         (SENTIMENT, {"survey": "nps", "survey_value": 11.0}, "out_of_range"),

@@ -260,7 +260,9 @@ def test_confluent_framing_without_a_registry_is_refused() -> None:
 def test_a_schema_that_is_not_registered_stops_the_writer() -> None:
     """Workers never register schemas."""
     settings = Settings(framing="confluent", schema_registry="http://registry.test")
-    registry = Registry("http://registry.test", httpx.MockTransport(lambda _: httpx.Response(404)))
+    registry = Registry(
+        "http://registry.test", httpx.MockTransport(lambda _: httpx.Response(404, json={"error_code": 40403}))
+    )
     with pytest.raises(SettingsError, match="not registered"):
         Codec(settings, registry).encode(INTERVENTIONS, {})
 

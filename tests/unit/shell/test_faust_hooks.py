@@ -15,6 +15,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
@@ -24,7 +25,8 @@ from faust.transport.conductor import ConductorCompiler
 from faust.transport.drivers import aiokafka as driver
 
 from streams.shell.app import WorkerApp
-from streams.shell.consumer import MergedConsumer, MergedConsumerThread
+from streams.shell.consumer import MergedConsumer
+from streams.shell.consumer_thread import MergedConsumerThread
 from streams.shell.transport import MergedTransport
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
@@ -35,6 +37,8 @@ OVERRIDDEN: list[tuple[type, type, str, str]] = [
     (MergedConsumer, base.Consumer, "perform_seek", "0e8c130ff4b0afd8"),
     (MergedConsumer, driver.Consumer, "_new_consumer_thread", "0870ec53dea75083"),
     (MergedConsumerThread, driver.AIOKafkaConsumerThread, "_create_worker_consumer", "c2701bfc3e6f6cad"),
+    (MergedConsumerThread, driver.AIOKafkaConsumerThread, "on_start", "38b4e8bd1e10723a"),
+    (MergedConsumerThread, driver.AIOKafkaConsumerThread, "on_thread_stop", "8dfc004e258b6c25"),
     (WorkerApp, faust.App, "_new_transport", "42db531312dd776f"),
     (WorkerApp, faust.App, "_create_directories", "a9f571c3b04abec3"),
 ]
@@ -52,7 +56,14 @@ RELIED_ON: list[tuple[Any, str]] = [
     (ConductorCompiler.build, "837cf521368c1ee4"),
     (Fetcher.fetched_records, "be4348896b9b66af"),
     (Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
-    (GroupCoordinator.commit_offsets, "5cbe31af28d6cc06"),
+    (Fetcher._fetch_requests_routine, "2a8ec5932644c9b0"),
+    (AIOKafkaClient._md_synchronizer, "e0421bffa9a7735a"),
+    (GroupCoordinator._coordination_routine, "75273e127d4a4f5d"),
+    (GroupCoordinator._do_commit_offsets, "c3a3ea5613f39cac"),
+    (GroupCoordinator._push_error_to_user, "743ff515bd7e2e38"),
+    (GroupCoordinator.check_errors, "ba6ca51ad34838d9"),
+    (GroupCoordinator.ensure_coordinator_known, "4dfb9ccd877aba5d"),
+    (GroupCoordinator.fetch_committed_offsets, "6c049c7379165952"),
     (TopicPartitionState.seek, "c20b56d7ba7b2872"),
 ]
 """Upstream code whose behaviour the worker's correctness follows from."""

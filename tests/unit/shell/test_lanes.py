@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from streams.shell.lanes import LANE_LIMIT, PartitionLanes
+from streams.shell.lanes import LANE_BYTES, LANE_LIMIT, PartitionLanes
 
 T0 = 1_700_000_000_000
 
@@ -13,7 +13,13 @@ def _lanes(clock: int = 0, **starts: tuple[int, int]) -> PartitionLanes:
 
 
 def _records(topic: str, first: int, *times: int) -> list[Any]:
-    return [SimpleNamespace(topic=topic, offset=first + i, timestamp=T0 + t) for i, t in enumerate(times)]
+    return [_record(topic, first + i, T0 + t) for i, t in enumerate(times)]
+
+
+def _record(topic: str, offset: int, timestamp: int, size: int = 100) -> Any:
+    return SimpleNamespace(
+        topic=topic, offset=offset, timestamp=timestamp, serialized_value_size=size, serialized_key_size=-1
+    )
 
 
 def _fetched(lanes: PartitionLanes, topic: str, first: int, *times: int) -> None:
@@ -65,7 +71,7 @@ def test_order_after_a_restart_is_that_of_an_undisturbed_run() -> None:
 
 def test_absurd_time_does_not_hold_back_what_follows() -> None:
     lanes = _lanes(usage=(0, 2), tickets=(0, 1))
-    lanes.push("usage", [SimpleNamespace(topic="usage", offset=0, timestamp=1 << 60), *_records("usage", 1, 5)])
+    lanes.push("usage", [_record("usage", 0, 1 << 60), *_records("usage", 1, 5)])
     lanes.seen("usage", 2, 2)
     _fetched(lanes, "tickets", 0, 7)
     assert _names(lanes.take()) == [("usage", 0), ("usage", 1), ("tickets", 0)]
@@ -118,3 +124,23 @@ def test_lanes_go_on_at_the_stream_time_of_the_partition() -> None:
     _fetched(lanes, "tickets", 3, 50)
     _fetched(lanes, "usage", 7, 70)
     assert _names(lanes.take()) == [("usage", 7), ("tickets", 3)]
+
+
+def test_large_records_fill_a_lane_as_well() -> None:
+    """2,000 records of 1 MB would not fit into the memory; once they are taken, more is fetched."""
+    lanes = _lanes(usage=(0, 10), tickets=(0, 0))
+    lanes.push("usage", [_record("usage", offset, T0, LANE_BYTES // 4) for offset in range(5)])
+    lanes.seen("usage", 5, None)
+    assert lanes.wanted() == ["tickets"]
+    assert len(lanes.take()) == 5
+    assert lanes.wanted() == ["usage", "tickets"]
+
+
+def test_closed_lanes_hand_on_nothing() -> None:
+    """While the partition waits, what is fetched stays in them."""
+    lanes = _lanes(usage=(0, 1))
+    _fetched(lanes, "usage", 0, 5)
+    lanes.closed = True
+    assert lanes.take() == []
+    lanes.closed = False
+    assert len(lanes.take()) == 1

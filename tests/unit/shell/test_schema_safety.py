@@ -49,3 +49,43 @@ def test_a_dangerous_schema_is_refused(schema: Any) -> None:
 def test_an_ordinary_schema_passes(schema: Any) -> None:
     """A type that is used twice is not recursive."""
     refuse(schema)
+
+
+def _doubling(levels: int, leaf: Any) -> Any:
+    """Records that hold the next one twice: two to the power of `levels` leaves."""
+    made = _record("L0", leaf)
+    for level in range(1, levels):
+        made = _record(f"L{level}", made, f"L{level - 1}")
+    return made
+
+
+def _nested(levels: int) -> Any:
+    made: Any = "int"
+    for _ in range(levels):
+        made = {"type": "array", "items": made}
+    return made
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _doubling(40, "null"),
+        _record("A", *["null"] * 300),
+        _record("A", {"type": "array", "items": _record("B", "int", *["null"] * 40)}),
+        _record("A", {"type": "map", "values": _doubling(10, "null")}),
+        _nested(70),
+        {"type": "record", "name": "A"},
+        {"type": "record", "name": "A", "fields": [{"name": "f"}]},
+        {"type": "array"},
+        {"type": "fixed", "name": "A", "size": "many"},
+        {"name": "A"},
+        {"type": None},
+        7,
+        None,
+        {"type": "record", "name": ["A"], "fields": []},
+    ],
+)
+def test_a_schema_that_expands_without_bytes_or_is_none_is_refused(schema: Any) -> None:
+    """Whatever it is, it is told, and at once."""
+    with pytest.raises(SchemaRefused):
+        refuse(schema)

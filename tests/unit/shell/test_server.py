@@ -33,6 +33,16 @@ async def test_probes_tell_the_reason() -> None:
         await server.stop()
 
 
+async def test_a_worker_that_holds_is_live_and_says_what_for() -> None:
+    server = ProbeServer(CollectorRegistry(), lambda: None, lambda: None, lambda: "holds (broker): away")
+    await server.start("127.0.0.1", 0)
+    try:
+        assert await to_thread(_get, server.port, "/livez") == (200, "ok\nholds (broker): away\n")
+        assert await to_thread(_get, server.port, "/readyz") == (200, "ok\n")
+    finally:
+        await server.stop()
+
+
 async def test_taken_port_is_named_with_its_setting() -> None:
     first = ProbeServer(CollectorRegistry(), lambda: None, lambda: None)
     await first.start("127.0.0.1", 0)

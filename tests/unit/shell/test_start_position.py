@@ -3,8 +3,8 @@
 import pytest
 from faust.types import TP
 
-from streams.shell.consumer import start_position
 from streams.shell.failure import Unrecoverable
+from streams.shell.positions import start_position
 
 PLACE = TP("usage-events", 3)
 

@@ -1,4 +1,4 @@
-"""Progress, not existence: lag without commits is not live; a recovered, flowing worker is ready."""
+"""Progress, not existence: what is stuck is not live; what is recovered, flows and holds for nothing is ready."""
 
 import time
 from types import SimpleNamespace
@@ -7,8 +7,11 @@ from typing import Any
 from faust.types import TP
 
 from streams import topics
+from streams.shell import holds as hold
 from streams.shell.census import Census
+from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
+from streams.shell.progress import Reached, Stall
 from streams.shell.status import Status
 from tests.support.shell import piece, settings, table, usage
 
@@ -19,15 +22,16 @@ class Bench:
     def __init__(self) -> None:
         self.table = table(0)
         self.ownership = SimpleNamespace(recovered=True)
-        self.checkpointer = SimpleNamespace(committed_at=time.monotonic())
-        parts: Any = (self.table, self.ownership, self.checkpointer)
+        self.checkpointer = SimpleNamespace(committed_at=time.monotonic(), began=None, written=0)
+        self.holds = Holds()
+        parts: Any = (self.table, self.ownership, self.checkpointer, self.holds)
         self.status = Status(settings(), *parts)
         made = settings()
         ranks = {made.topic(name): rank for name, rank in topics.RANKS.items()}
         starts = {name: (0, 2 if name == made.topic(topics.USAGE) else 0) for name in ranks}
         self.lanes = PartitionLanes(0, ranks, starts, 0)
         self.status.on_assigned({0: self.lanes})
-        self.census = Census(made, self.table, parts[2], self.status)
+        self.census = Census(made, self.table, parts[2], self.status, self.holds)
 
     async def apply(self, *offsets: int) -> None:
         records = [usage(offset) for offset in offsets]
@@ -60,20 +64,37 @@ def test_not_caught_up_before_recovery() -> None:
     assert bench.status.not_ready()
 
 
-def test_lag_without_commits_is_not_live() -> None:
+def test_what_the_watchdog_finds_is_not_live() -> None:
     bench = Bench()
     assert bench.status.not_live() is None
-    bench.checkpointer.committed_at -= 3_600
-    bench.status._idle_at -= 3_600
-    assert "2 records wait" in (bench.status.not_live() or "")
+    bench.status.stall = Stall("commit", "2 records wait")
+    assert bench.status.not_live() == "stuck (commit): 2 records wait"
+    assert bench.census.snapshot().stuck == {("commit",): 1.0}
 
 
-async def test_nothing_to_do_is_live_for_ever() -> None:
+def test_a_worker_that_holds_is_live_and_not_ready() -> None:
     bench = Bench()
-    await bench.apply(0, 1)
-    bench.checkpointer.committed_at -= 3_600
-    bench.status._idle_at -= 3_600
-    assert bench.status.not_live() is None
+    assert bench.status.not_ready() is None
+    with bench.holds.during(hold.BROKER, "no broker answers"), bench.holds.during(hold.RATIO, "too many", "0"):
+        assert bench.status.not_live() is None
+        assert bench.status.not_ready() == "holds (broker): no broker answers\nholds (dead_letter_ratio): too many"
+        assert bench.census.snapshot().holds == {(hold.BROKER,): 1.0, (hold.RATIO,): 1.0}
+    assert bench.status.not_ready() is None
+
+
+async def test_the_watchdog_sees_how_far_each_topic_is() -> None:
+    bench = Bench()
+    bench.lanes.push(settings().topic(topics.USAGE), [usage(0), usage(1)])
+    bench.lanes.seen(settings().topic(topics.USAGE), 2, None)
+    seen = bench.status.view().reached
+    assert seen[TP(settings().topic(topics.USAGE), 0)] == Reached(2, -1, empty=False, applied=-1)
+    assert seen[TP(settings().topic(topics.TICKETS), 0)] == Reached(0, -1, empty=True, applied=-1)
+
+
+def test_partitions_without_lanes_are_not_hidden_from_the_watchdog() -> None:
+    bench = Bench()
+    bench.status.on_assigned({})
+    assert bench.status.view().reached[TP(settings().topic(topics.USAGE), 0)].position == -1
 
 
 async def test_gauges_count_the_owned_accounts() -> None:

@@ -1,0 +1,167 @@
+"""What lies on the brokers: every record of every topic, read by a fresh consumer from the earliest offset."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from streams import topics
+from streams.shell.watermarks import watermarks
+
+QUIET = {"log_level": 0, "log.connection.close": False}
+
+
+class Stored(NamedTuple):
+    """A record as it lies in a log. Headers in order; `time` in ms."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    time: int
+
+    def header(self, name: str) -> bytes | None:
+        """The last header of a name."""
+        return dict(self.headers).get(name)
+
+
+@dataclass
+class Logs:
+    """All topics of one application."""
+
+    partitions: int
+    prefix: str
+    app_id: str
+    inputs: dict[str, list[Stored]] = field(default_factory=dict)
+    """Records by logical topic, partition by partition in offset order."""
+    outputs: dict[str, list[Stored]] = field(default_factory=dict)
+    changelog: list[Stored] = field(default_factory=list)
+    committed: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Next offsets of the group by logical topic and partition."""
+    samples: list[Sample] = field(default_factory=list)
+    marks: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Ends of the input topics when the first worker started, by logical topic and partition."""
+
+
+class Sample(NamedTuple):
+    """A moment of a run: the group's offsets, and after that the ends of the changelog."""
+
+    at: float
+    committed: dict[tuple[str, int], int]
+    ends: dict[int, int]
+
+
+def consumer(bootstrap: str, group: str) -> Consumer:
+    """A client that reads without being a member of anything."""
+    return Consumer(
+        {
+            **QUIET,
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 8 << 20,
+        }
+    )
+
+
+def read_topic(
+    bootstrap: str, topic: str, timeout: float = 180.0, told: Callable[[int], None] = lambda _records: None
+) -> list[Stored]:
+    """Every record of a topic, partition by partition. Raises TimeoutError; a topic that does not exist is empty."""
+    reader = consumer(bootstrap, "oracle")
+    found: list[Stored] = []
+    try:
+        metadata = reader.list_topics(topic, timeout=30).topics.get(topic)
+        if metadata is None or metadata.error is not None:
+            return []
+        for partition in sorted(metadata.partitions):
+            low, high = watermarks(reader, TopicPartition(topic, partition), timeout)
+            if low == high:
+                continue
+            reader.assign([TopicPartition(topic, partition, low)])
+            position, deadline = low, time.monotonic() + timeout
+            while position < high:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{topic}/{partition} could be read up to {position} of {high} only")
+                batch = reader.consume(10_000, 0.2)
+                for message in batch:
+                    error = message.error()
+                    if error is not None:
+                        if error.code() == KafkaError._PARTITION_EOF:
+                            position = high
+                        continue
+                    offset = message.offset() or 0
+                    position = offset + 1
+                    found.append(
+                        Stored(
+                            partition,
+                            offset,
+                            message.key(),  # type: ignore[arg-type]  # bytes: no deserializer is set
+                            message.value(),  # type: ignore[arg-type]
+                            tuple(message.headers() or ()),  # type: ignore[arg-type]
+                            message.timestamp()[1],
+                        )
+                    )
+                told(len(batch))
+    finally:
+        reader.close()
+    return found
+
+
+def committed_offsets(reader: Consumer, prefix: str, partitions: int) -> dict[tuple[str, int], int]:
+    """Next offsets of the reader's group; only those that were ever committed. Raises KafkaException."""
+    wanted = [TopicPartition(prefix + name, partition) for name in topics.RANKS for partition in range(partitions)]
+    return {
+        (place.topic.removeprefix(prefix), place.partition): place.offset
+        for place in reader.committed(wanted, timeout=10)
+        if place.offset >= 0
+    }
+
+
+class Sampler:
+    """Asks, all the time, for committed offsets and then for the ends of the changelog.
+
+    A state that was stored before its offsets were committed lies below those ends: that is what is proven later.
+    """
+
+    def __init__(self, bootstrap: str, prefix: str, app_id: str, partitions: int, every_s: float = 0.5) -> None:
+        self.samples: list[Sample] = []
+        self._prefix, self._partitions, self._every_s = prefix, partitions, every_s
+        self._changelog = topics.changelog(app_id)
+        self._reader = consumer(bootstrap, app_id)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def start(self) -> Sampler:
+        """Begins."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Ends."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(30)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_s):
+            try:
+                committed = committed_offsets(self._reader, self._prefix, self._partitions)
+                ends = {
+                    partition: self._reader.get_watermark_offsets(
+                        TopicPartition(self._changelog, partition), timeout=5
+                    )[1]
+                    for partition in range(self._partitions)
+                }
+            except KafkaException:
+                continue  # an outage is no news
+            self.samples.append(Sample(time.monotonic(), committed, ends))
+        self._reader.close()

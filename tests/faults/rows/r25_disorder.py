@@ -1,0 +1,38 @@
+"""Late, shuffled and repeated events: the states are the model's, and what came too late or twice is counted."""
+
+from __future__ import annotations
+
+import re
+
+from streams import topics
+from tests.faults.case import Case, CaseFailed, Mix, Row, Tier
+
+SECONDS = 25
+MIX = Mix(late=0.05, too_late=0.01, shuffled=0.10, duplicates=0.05)
+
+
+def run(case: Case) -> None:
+    """One worker, so that its counters are all there is."""
+    load = case.load(rate=250, accounts=120, mix=MIX).start()
+    worker = case.worker("w1")
+    case.progress()
+    case.pause(SECONDS)
+    load.stop()
+    case.wait(lambda: case.lag() == 0, "everything applied", 120 * case.patience)
+    _, metrics = worker.probe("/metrics")
+    for name, outcome in (("duplicates", "duplicate"), ("too_late", "late")):
+        counted, made = count(metrics, outcome), load.history.spoilt[name]
+        case.figure(name, counted)
+        # Of those that come too late, account events and tickets are not late: they are the life of something.
+        if (counted != made) if name == "duplicates" else not 0 < counted <= made:
+            raise CaseFailed(f"{made} records were {name}, {counted} are counted as {outcome}")
+    case.finish(dup_bound=0)
+
+
+def count(metrics: str, outcome: str) -> int:
+    """Events with an outcome, by the worker's own count."""
+    found = re.findall(rf'backontrack_events_total\{{outcome="{outcome}",topic="([^"]+)"\}} (\S+)', metrics)
+    return int(sum(float(value) for topic, value in found if topic != topics.CONTROL))
+
+
+ROW = Row(number=25, title="late, shuffled, repeated events", tier=Tier.ONE, run=run)

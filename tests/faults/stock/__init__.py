@@ -1,0 +1,1 @@
+"""What stock Faust does under faults that the worker has to survive: the same scenarios against both."""
