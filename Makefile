@@ -13,7 +13,7 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help env demo test test-fast chaos soak lint types check format fuzz bench bench-detection lock clean
+.PHONY: help env demo test test-chaos test-fast chaos soak lint types check format fuzz bench bench-detection lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,10 +42,13 @@ demo: $(READY) ## run the whole product on this machine, no Kafka needed
 test: $(READY) ## lint, types and every test
 	@$(MAKE) lint
 	@$(MAKE) types
-	@$(PYTEST)
+	@$(PYTEST) -m 'not chaos'
+
+test-chaos: $(READY) ## the long tests of faults and security, about half an hour
+	@$(PYTEST) -m chaos
 
 test-fast: $(READY) ## the tests that need neither Kafka nor a browser nor patience
-	@$(PYTEST) -m 'not kafka and not browser and not slow'
+	@$(PYTEST) -m 'not kafka and not browser and not slow and not chaos'
 
 # ROW, SEED, SEEDS, VARIANT, TIER: one of them. JSON=FILE and KEEP=DIR keep the report and the evidence.
 CHAOS = $(if $(ROW),--row $(ROW)) $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \

@@ -151,6 +151,9 @@ class Replayer:
             {
                 **librdkafka(self._settings),
                 "transactional.id": replaying(self._settings),
+                # Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591);
+                # the client acknowledges both.
+                "max.in.flight.requests.per.connection": 1,
                 "transaction.timeout.ms": _TRANSACTION_MS,
                 "message.timeout.ms": _TRANSACTION_MS,
                 "linger.ms": 5,

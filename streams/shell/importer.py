@@ -49,6 +49,9 @@ class Importer:
                 "client.id": f"{settings.app_id}-import",
                 "acks": "all",
                 "enable.idempotence": True,
+                # Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591);
+                # the client acknowledges both.
+                "max.in.flight.requests.per.connection": 1,
                 "partitioner": "murmur2_random",
                 "compression.type": "lz4",
                 "linger.ms": 50,

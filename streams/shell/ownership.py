@@ -176,6 +176,10 @@ class Ownership:
         except Cancelled:
             self._parked[partition] = reader.replica
             raise
+        except asyncio.CancelledError:
+            # The worker stops. Closing waits for the read that is under way.
+            cancelled.set()
+            raise
         finally:
             await loop.run_in_executor(self._threads, reader.close)
         replica = reader.replica
@@ -186,7 +190,7 @@ class Ownership:
         fold = PartitionFold(state, accounts, self._load(state.policy), self._load, self._scorer)
         before = (replica.position or 0) - self._sender.written[partition]
         owned = Owned(fold, epoch, replica.since, before)
-        await self._repair(owned, replica)
+        await self._repair(owned, replica, cancelled)
         owned.waiting = {account.account_id for account in accounts.values() if account.outbox}
         # Their newest health row may have been lost with the worker.
         fold.health_changed |= owned.waiting
@@ -244,11 +248,13 @@ class Ownership:
     async def _deliver(self, records: Iterable[Outgoing], cancelled: threading.Event) -> None:
         """Returns when the records are acknowledged. Raises Cancelled when the partition is taken away before."""
         task = asyncio.ensure_future(self._sender.deliver(records))
-        while not task.done():
-            await asyncio.wait([task], timeout=_LOOK_S)
-            if cancelled.is_set() and not task.done():
-                task.cancel()
-                raise Cancelled
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_LOOK_S)
+                if cancelled.is_set() and not task.done():
+                    raise Cancelled
+        finally:
+            task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             try:
                 return task.result()
@@ -256,13 +262,15 @@ class Ownership:
                 pass
         raise Cancelled
 
-    async def _repair(self, owned: Owned, replica: Replica) -> None:
+    async def _repair(self, owned: Owned, replica: Replica, cancelled: threading.Event) -> None:
         """Stores again what a former owner has overwritten: compaction keeps its records, recovery ignores them."""
         fold, partition = owned.fold, owned.fold.state.partition
         overwritten = {key for key in replica.stale if key.decode(errors="replace") in fold.accounts}
         fold.dirty |= {key.decode() for key in overwritten}
         unknown = replica.stale - overwritten - {PARTITION_KEY}
-        await self._sender.send(tombstone(self._changelog, partition, key, owned.epoch) for key in sorted(unknown))
+        removed = [tombstone(self._changelog, partition, key, owned.epoch) for key in sorted(unknown)]
+        if removed:
+            await self._deliver(removed, cancelled)
         if replica.stale:
             self._metrics.stale_writes.inc(len(replica.stale))
             log.warning(

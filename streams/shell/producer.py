@@ -3,6 +3,10 @@
 Brokers that are away end nothing: what was handed over is sent again until it is acknowledged, however long that takes,
 and so is what the brokers refuse until somebody grants a right or creates the topic of the dead letters. Only an error
 that no waiting heals is raised.
+
+The first record of a producer for a partition goes alone. Brokers up to 4.3 take any first number of a producer that
+they do not know in a partition (KAFKA-15591): one that just becomes its leader may refuse a batch and take the next one
+on its way. The client then takes the refused one for stored, and acknowledges what is nowhere.
 """
 
 from __future__ import annotations
@@ -43,8 +47,13 @@ _AGAIN_S = 1.0
 _REFRESH_S = 5.0
 _RETRY_S = 3.0
 """Wait before another producer is tried in place of one that was refused for good."""
+_FIRST_SHARE = 1 / 8
+"""After this part of a session, rows do not follow the first one of a partition under the same lease."""
 _MAIN, _LEASED = "_producer", "_leased"
 _QUEUED_KIB = 262_144
+
+Place = tuple[str, int]
+"""A topic's name on the broker, and a partition."""
 
 
 class Outgoing(NamedTuple):
@@ -87,11 +96,16 @@ class Sender:
         self._changelog = topics.changelog(settings.app_id)
         self.written: Counter[int] = Counter()
         """Records handed over for the changelog, by partition; all of them are there after `flush`."""
-        self._unknown_since: dict[str, float] = {}
+        self._newest: dict[tuple[int, bytes | None], Outgoing] = {}
+        # Of what was handed over for the changelog and is not acknowledged for certain, by partition and key.
+        self._unknown_since: dict[tuple[str, str], float] = {}
         self._waiter = ThreadPoolExecutor(max_workers=3, thread_name_prefix="producer")
         self._made_with = rotation.tls_signature(settings)
         self._retiring: list[Producer] = []
         self._fatal: dict[str, KafkaError] = {}
+        self._first: set[Place] = set()
+        self._begun: dict[str, set[Place]] = {_MAIN: set(), _LEASED: set()}
+        # Places where the main producer's first record is on its way; those where each producer is known.
 
     # Made when they are first used: before the checks of the start, they would fill the log about a broker that is
     # away.
@@ -161,9 +175,14 @@ class Sender:
         began = time.monotonic()
         with self._holds.after(PATIENCE_S, BROKER, reason, SENDING):
             while True:
+                first = set(self._first)
                 left = await self._wait(_MAIN)
                 if self._purges != purges:
                     raise Abandoned
+                if not left:
+                    # Those that were refused or dropped meanwhile are not among the first any more.
+                    self._begun[_MAIN] |= first & self._first
+                    self._first -= first
                 await self._mend(_MAIN, SENDING)
                 if not left or time.monotonic() - began > PATIENCE_S:
                     await self._renew()
@@ -171,30 +190,59 @@ class Sender:
                     await self._again()
                 elif not left and not self._retiring:
                     break
+        if not len(self._producer):
+            self._newest.clear()
         self._let_go(SENDING)
 
     async def lease(self, rows: Iterable[Outgoing]) -> set[bytes]:
         """Sends health rows; returns the keys of those that were not acknowledged within their lease.
 
-        For one caller at a time. Raises Unrecoverable when a row will never be acknowledged.
+        For one caller at a time. Raises Abandoned when they were purged meanwhile, and Unrecoverable when a row will
+        never be acknowledged.
         """
+        purges, began = self._purges, time.monotonic()
         unleased = self._unleased
         unleased.clear()
-        if not await self._hand_over(_LEASED, rows, unleased):
+        first, rest = self._firsts(rows)
+        waiting: set[bytes] = set()
+        if first:
+            await self._lease(first.values(), unleased)
+            if self._purges != purges:
+                raise Abandoned
+            if not unleased:
+                self._begun[_LEASED].update(first)
+            if unleased or time.monotonic() - began > _FIRST_SHARE * self._settings.session_timeout / 1000:
+                waiting, rest = {row.key or b"" for row in rest}, []
+        if rest:
+            await self._lease(rest, unleased)
+        elif not first:
             return set()
-        while await self._wait(_LEASED) or self._retiring:
-            pass
         await self._mend(_LEASED, ROWS)
         late = list(unleased)
         if not late:
             self._let_go(ROWS)
-            return set()
+            return waiting
         if any(self._judge(item, ROWS) is not Cure.TIME for item in late):
             await self._refresh(self._leased, {item.record.topic for item in late})
             await asyncio.sleep(_AGAIN_S)
         else:
             self._holds.on(BROKER, "health rows are not acknowledged", ROWS)
-        return {item.record.key or b"" for item in late}
+        return waiting | {item.record.key or b"" for item in late}
+
+    def _firsts(self, rows: Iterable[Outgoing]) -> tuple[dict[Place, Outgoing], list[Outgoing]]:
+        """The first row of each partition in which the producer is not known, and the other rows."""
+        first: dict[Place, Outgoing] = {}
+        rest: list[Outgoing] = []
+        for row in rows:
+            place = row.topic, row.partition
+            if place in self._begun[_LEASED] or first.setdefault(place, row) is not row:
+                rest.append(row)
+        return first, rest
+
+    async def _lease(self, rows: Iterable[Outgoing], unleased: list[Refused]) -> None:
+        await self._hand_over(_LEASED, rows, unleased)
+        while await self._wait(_LEASED) or self._retiring:
+            pass
 
     def purge(self) -> None:
         """Drops what is queued or on its way: the partitions are no longer this worker's. Whoever waits is told."""
@@ -202,13 +250,14 @@ class Sender:
         self._drop()
         # Reports that are still under way go to the lists of then.
         self._refused, self._unleased = [], []
+        self._newest.clear()
         self._let_go(SENDING)
         self._let_go(ROWS)
 
     def _let_go(self, part: str) -> None:
         for name in (BROKER, DENIED, LETTERS):
             self._holds.off(name, part)
-        self._unknown_since.clear()
+        self._unknown_since = {place: since for place, since in self._unknown_since.items() if place[0] != part}
 
     async def _renew(self) -> None:
         """Producers with new certificates take over from those that were made with the old ones.
@@ -246,6 +295,7 @@ class Sender:
 
     async def _replace(self, name: str) -> None:
         """A new producer takes over; what the old one could not send is reported as refused."""
+        self._forget(name)
         producer: Producer | None = self.__dict__.pop(name, None)
         if producer is None:
             return
@@ -253,33 +303,45 @@ class Sender:
         self._retiring.append(producer)
         producer.purge()
         loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(self._waiter, self._serve, producer, name):
-            pass
-        self._retiring.remove(producer)
-        self._fatal.pop(name, None)
+        try:
+            while await loop.run_in_executor(self._waiter, self._serve, producer, name):
+                pass
+            self._fatal.pop(name, None)
+        finally:
+            self._retiring.remove(producer)
+            last = [producer]
+            del producer
+            self._waiter.submit(_end, last)
 
     def _drop(self) -> None:
         self._fatal.clear()
         for name in (_MAIN, _LEASED):
+            self._forget(name)
             producer: Producer | None = self.__dict__.pop(name, None)
             if producer is not None:
                 rotation.let_go(self._settings, producer)
                 producer.purge()
-                # Its end waits for the client's own threads.
-                self._waiter.submit(producer.flush, 0)
+                last = [producer]
+                del producer
+                self._waiter.submit(_end, last)
+
+    def _forget(self, name: str) -> None:
+        """The next producer is known nowhere."""
+        self._begun[name].clear()
+        if name == _MAIN:
+            self._first.clear()
 
     async def _hand_over(self, name: str, records: Iterable[Outgoing], refused: list[Refused]) -> int:
         purges = self._purges
         count = 0
         for record in records:
-            # By its name each time: another may have taken over meanwhile.
-            while not _produce(getattr(self, name), record, refused):
-                # The client's queue is full.
-                with self._holds.after(PATIENCE_S, BROKER, "the queue of what is to be sent is full", SENDING):
-                    await self._wait(name)
-                await self._renew()
-                if self._purges != purges:
-                    raise Abandoned
+            while name == _MAIN and (record.topic, record.partition) in self._first:
+                # It goes alone, also when it has to go again.
+                await self.flush()
+            if record.topic == self._changelog:
+                self._newest[record.partition, record.key] = record
+            if not self._produce(name, record, refused):
+                await self._make_room(name, record, refused)
             count += 1
             if record.topic == self._changelog:
                 self.written[record.partition] += 1
@@ -288,6 +350,19 @@ class Sender:
                 if self._purges != purges:
                     raise Abandoned
         return count
+
+    async def _make_room(self, name: str, record: Outgoing, refused: list[Refused]) -> None:
+        """Hands a record over as soon as the client's queue takes it. Raises Abandoned when that was purged."""
+        purges = self._purges
+        part = SENDING if name == _MAIN else ROWS
+        with self._holds.after(PATIENCE_S, BROKER, "the queue of what is to be sent is full", part):
+            while True:
+                await self._wait(name)
+                await self._renew()
+                if self._purges != purges:
+                    raise Abandoned
+                if self._produce(name, record, refused):
+                    return
 
     async def _wait(self, name: str) -> int:
         """Waits a moment for acknowledgements; returns how many are missing."""
@@ -316,9 +391,18 @@ class Sender:
         refused = self._refused
         for _ in range(len(refused)):
             item = refused.pop(0)
-            if not _produce(self._producer, item.record, refused):
+            if self._superseded(item.record):
+                self.written[item.record.partition] -= 1
+                continue
+            wait = (item.record.topic, item.record.partition) in self._first
+            if wait or not self._produce(_MAIN, item.record, refused):
                 refused.insert(0, item)
                 break
+
+    def _superseded(self, record: Outgoing) -> bool:
+        """True for a state of which a newer one was handed over since: behind that, it would count as the newest."""
+        newest = self._newest.get((record.partition, record.key), record)
+        return record.topic == self._changelog and newest is not record
 
     def _judge(self, refused: Refused, part: str) -> Cure:
         """What heals it; begins a hold. Raises Unrecoverable when nothing does."""
@@ -334,7 +418,7 @@ class Sender:
             )
         elif found is Cure.TOPIC:
             # A cluster that has just come back may not know all its topics yet.
-            since = self._unknown_since.setdefault(record.topic, time.monotonic())
+            since = self._unknown_since.setdefault((part, record.topic), time.monotonic())
             if time.monotonic() - since > self._settings.delivery_timeout / 1000:
                 raise Unrecoverable(
                     f"the broker did not take a record: topic {record.topic} is not there ({error.str()}). Nothing was "
@@ -354,10 +438,45 @@ class Sender:
             with contextlib.suppress(KafkaException):
                 await loop.run_in_executor(self._waiter, producer.list_topics, name, _REFRESH_S)
 
+    def _produce(self, name: str, record: Outgoing, refused: list[Refused]) -> bool:
+        """Hands one record over; one that the client refuses at once is kept. False when the queue is full."""
+        produce: Any = getattr(self, name).produce  # its stubs take a dict of wider values only
+        topic, key, value, partition, headers, timestamp = record
+        place = topic, partition
+        if name == _MAIN and place not in self._begun[_MAIN]:
+            self._first.add(place)
+        try:
+            reports = partial(self._report, refused, record)
+            produce(topic, value, key, partition, reports, timestamp=timestamp, headers=headers)
+        except BufferError:
+            self._first.discard(place)
+            return False
+        except KafkaException as error:
+            self._first.discard(place)
+            refused.append(Refused(record, error.args[0]))
+        return True
+
+    def _report(self, refused: list[Refused], record: Outgoing, error: KafkaError | None, _message: Message) -> None:
+        # Called in the threads of `_waiter`. The report's message is no record to be sent again: it has neither headers
+        # nor time.
+        if error is not None:
+            place = record.topic, record.partition
+            self._first.discard(place)
+            for begun in self._begun.values():
+                begun.discard(place)
+            refused.append(Refused(record, error))
+
     def close(self) -> None:
         """Ends the waiting threads; what is not acknowledged is dropped."""
         self._drop()
         self._waiter.shutdown(wait=False, cancel_futures=True)
+
+
+def _end(last: list[Producer]) -> None:
+    """Ends a producer, given as the only reference to it: that waits for the client's own threads."""
+    with contextlib.suppress(KafkaException):
+        last[0].flush(0)
+    last.clear()
 
 
 def _remedy(error: KafkaError) -> str:
@@ -365,24 +484,3 @@ def _remedy(error: KafkaError) -> str:
         # Brokers take nothing that is more than `message.timestamp.after.max.ms`, an hour, ahead of their own clock.
         return "the clock of this machine is far ahead of the brokers', or theirs is behind: set it right"
     return "check that `backontrack topics check` finds no difference"
-
-
-def _produce(producer: Producer, record: Outgoing, refused: list[Refused]) -> bool:
-    """Hands one record over; one that the client refuses at once is kept. False when the queue is full."""
-    produce: Any = producer.produce  # its stubs take a dict of wider values only
-    topic, key, value, partition, headers, timestamp = record
-    try:
-        reports = partial(_report, refused, record)
-        produce(topic, value, key, partition, reports, timestamp=timestamp, headers=headers)
-    except BufferError:
-        return False
-    except KafkaException as error:
-        refused.append(Refused(record, error.args[0]))
-    return True
-
-
-def _report(refused: list[Refused], record: Outgoing, error: KafkaError | None, _message: Message) -> None:
-    # Called in the threads of `_waiter`. The report's message is no record to be sent again: it has neither headers
-    # nor time.
-    if error is not None:
-        refused.append(Refused(record, error))

@@ -151,7 +151,8 @@ class ChangelogReader:
             error = message.error()
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name for it
-                    replica.position = max(replica.position or 0, end)
+                    # Not `end`: it may tell of an end that was reached before what was written since.
+                    replica.position = max(replica.position or 0, message.offset() or 0)
                     continue
                 self._wait(error, 0.0)
                 continue

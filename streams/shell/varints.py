@@ -23,9 +23,17 @@ def suspicious(value: bytes) -> bool:
 
 
 def check(parsed: Any, value: bytes, start: int) -> None:
-    """Walks through a datum that was read with this parsed schema. Raises ValueError for a number of over 64 bits."""
+    """Walks through a datum that was read with this parsed schema.
+
+    Raises ValueError for a number of over 64 bits, and for a length or a count that no datum of this size can have.
+    """
     named = parsed.get("__named_schemas", {}) if isinstance(parsed, Mapping) else {}
-    _walk(parsed, value, start, named)
+    try:
+        end = _walk(parsed, value, start, named)
+    except LookupError as error:
+        raise ValueError("not the datum that was read") from error
+    if end > len(value):
+        raise ValueError("not the datum that was read")
 
 
 def _number(value: bytes, at: int) -> tuple[int, int]:
@@ -55,8 +63,7 @@ def _walk(part: Any, value: bytes, at: int, named: Mapping[str, Any]) -> int:  #
     if kind in {"int", "long", "enum"}:
         return _number(value, at)[1]
     if kind in {"string", "bytes"}:
-        size, at = _number(value, at)
-        return at + size
+        return _sized(value, at)
     if kind == "fixed":
         return at + int(part["size"])
     if kind in {"array", "map"}:
@@ -68,6 +75,13 @@ def _walk(part: Any, value: bytes, at: int, named: Mapping[str, Any]) -> int:  #
     return _walk(named[kind], value, at, named)
 
 
+def _sized(value: bytes, at: int) -> int:
+    size, at = _number(value, at)
+    if not 0 <= size <= len(value) - at:
+        raise ValueError("a length that does not fit")
+    return at + size
+
+
 def _walk_blocks(part: Any, value: bytes, at: int, named: Mapping[str, Any]) -> int:
     while True:
         count, at = _number(value, at)
@@ -75,6 +89,9 @@ def _walk_blocks(part: Any, value: bytes, at: int, named: Mapping[str, Any]) -> 
             return at
         if count < 0:  # the size of the block follows
             at = _number(value, at)[1]
+        # The reader in C takes the least of all counts for none.
+        if abs(count) > len(value) - at:
+            raise ValueError("a block of more items than bytes")
         for _ in range(abs(count)):
             if part["type"] == "map":
                 at = _walk("string", value, at, named)

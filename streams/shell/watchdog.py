@@ -134,7 +134,8 @@ class Watchdog:
 
     def stopping(self) -> None:
         """The worker was asked to stop: only the time that this takes is watched from here on."""
-        self._stopping_at = self._awake
+        if self._stopping_at is None:
+            self._stopping_at = self._awake
 
     def stop(self) -> None:
         """Ends the watch."""

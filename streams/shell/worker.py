@@ -8,7 +8,8 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -47,11 +48,30 @@ from streams.shell.yardstick import Yardstick
 log = structlog.stdlib.get_logger(__name__)
 
 _LOOK_S = 0.1
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_S = 25.0
 """Longest time that a stop waits for the last checkpoint; it blocks no rebalance."""
 # The collector walks over all accounts again and again, and finds nothing: states hold no cycles. With its default
 # thresholds it took half the time of a worker with 50,000 accounts.
 _COLLECT_AFTER = (100_000, 50, 100)
+
+
+class _Worker(faust.Worker):
+    """Tells when it begins to stop: Faust's own signal comes after steps that could wait for ever.
+
+    Args:
+        stopping: Called then.
+        app: What it runs.
+    """
+
+    def __init__(self, stopping: Callable[[], None], app: faust.App, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self._told = stopping
+
+    async def stop(self) -> None:
+        """Gives the partitions back, leaves the group and ends everything."""
+        self._told()
+        await super().stop()
 
 
 class StreamWorker:
@@ -140,10 +160,12 @@ class StreamWorker:
     def run(self) -> int:
         """Runs until it is told to stop, has caught up, or fails; returns the exit code."""
         gc.set_threshold(*_COLLECT_AFTER)
-        if self._until_caught_up:
-            # Whoever waits for its end is told at once that it cannot begin.
-            self._targets = ends(self._settings, preflight(self._settings))
         loop = self._loop = asyncio.get_event_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._asked.set)
+        # Whoever waits for its end is told at once that it cannot begin.
+        if self._until_caught_up and not loop.run_until_complete(self._unless_asked(_in_thread(self._find_targets))):
+            return 0
         loop.run_until_complete(self.server.start(self._settings.metrics_host, self._settings.metrics_port))
         log.info(
             "worker starts",
@@ -153,8 +175,6 @@ class StreamWorker:
             scorer=self._scorer,
             probes=f"http://{self._settings.metrics_host}:{self.server.port}",
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked.set)
         if not self._until_caught_up and not loop.run_until_complete(self._unless_asked(self._begin())):
             return 0
         if not loop.run_until_complete(self._unless_asked(schema_lookup.prepare(self._settings, self._lookup))):
@@ -165,8 +185,14 @@ class StreamWorker:
         self._spawn(self.audit.run(), loop)
         if self._settings.clock == "wall":
             self._spawn(self.ticker.run(), loop)
-        worker = faust.Worker(
-            self.app, loop=loop, quiet=True, loglevel="WARN", redirect_stdouts=False, override_logging=False
+        worker = _Worker(
+            self.watchdog.stopping,
+            self.app,
+            loop=loop,
+            quiet=True,
+            loglevel="WARN",
+            redirect_stdouts=False,
+            override_logging=False,
         )
         worker.spinner = None
         self._spawn(self._stop_when_asked(worker), loop)
@@ -178,33 +204,23 @@ class StreamWorker:
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else int(bool(end.code))
         finally:
-            self.watchdog.stop()
+            # Closed with the loop, its handlers are gone; whoever asks again gets no other answer.
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
             self.ownership.standbys.stop()
             self.audit.close()
             self.sender.close()
+            self.watchdog.stop()
+
+    def _find_targets(self) -> None:
+        """Checks what must be true, and where the logs end. Blocks; raises Unrecoverable."""
+        self._targets = ends(self._settings, preflight(self._settings))
 
     async def _begin(self) -> None:
         """Checks what must be true, once the brokers answer. Raises Unrecoverable."""
-        loop, cancelled = asyncio.get_running_loop(), threading.Event()
-        checked: asyncio.Future[None] = loop.create_future()
-
-        def settle(error: BaseException | None) -> None:
-            if not checked.done():
-                checked.set_result(None) if error is None else checked.set_exception(error)
-
-        def check() -> None:
-            found: BaseException | None = None
-            try:
-                patient_preflight(self._settings, self.holds, cancelled)
-            except Exception as error:  # noqa: BLE001  told to whoever waits
-                found = error
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(settle, found)
-
-        # A daemon, so that a call that waits for the brokers does not keep the process.
-        threading.Thread(target=check, name="preflight", daemon=True).start()
+        cancelled = threading.Event()
         try:
-            await checked
+            await _in_thread(partial(patient_preflight, self._settings, self.holds, cancelled))
         finally:
             cancelled.set()
 
@@ -226,7 +242,7 @@ class StreamWorker:
     async def _stop_when_asked(self, worker: faust.Worker) -> None:
         """For the moments between the checks and Faust, which takes the signals over."""
         await self._asked.wait()
-        asyncio.get_running_loop().create_task(worker.stop())
+        _stop(worker)
 
     def _spawn(self, work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
         async def guarded() -> None:
@@ -255,7 +271,7 @@ class StreamWorker:
             # A rebalance is under way. Its end brings the partitions back, or to somebody else who is as far.
             await self._stop_when_caught_up(worker)
             return
-        asyncio.get_running_loop().create_task(worker.stop())
+        _stop(worker)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return await cast("MergedConsumer", self.app.consumer).commit_applied(offsets)
@@ -271,8 +287,7 @@ class StreamWorker:
             partitions = copartitioned(self.ranks, assigned)
             self.status.on_ownership(recovering=True)
             await self.ownership.take(partitions, self.app.consumer_generation_id, self._standbys())
-            if self.ownership.recovered:  # else the assignment is over, and another recovery may be under way
-                self.status.on_ownership(recovering=False)
+            self.status.on_ownership(recovering=False)
             gc.freeze()
         except Exception as error:  # noqa: BLE001  no record may flow into a partition that is not recovered
             self.fail(error)
@@ -288,7 +303,6 @@ class StreamWorker:
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
         self._stopping = True
-        self.watchdog.stopping()
         await self._give_back(max(_STOP_S, self._settings.rebalance_timeout / 1000), park=False)
         for task in self._tasks:
             task.cancel()
@@ -339,3 +353,30 @@ class StreamWorker:
             if await self._is_member():
                 self.ownership.park(ends)
         return stored
+
+
+def _stop(worker: faust.Worker) -> None:
+    """As a signal does: Faust waits for a stop that it has begun itself, and cancels any other in the midst."""
+    worker._schedule_shutdown(signal.SIGTERM)  # noqa: SLF001  no public way
+
+
+async def _in_thread(work: Callable[[], object]) -> None:
+    """Runs blocking work in a daemon thread: when it waits for brokers, it does not keep the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def run() -> None:
+        found: BaseException | None = None
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  told to whoever waits
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(settle, found)
+
+    threading.Thread(target=run, name="preflight", daemon=True).start()
+    await done

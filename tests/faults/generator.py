@@ -26,6 +26,8 @@ from tests.support.log import START
 
 WARM_DAYS = 28
 """Days that are sent at once when a load starts: without a normal there is no drop."""
+NOWHERE = -1
+"""As an offset: acknowledged without one. A broker that had stored a batch before it was sent again names none."""
 _LATE = (1 * HOUR, 20 * HOUR)
 _TOO_LATE = (40 * DAY, 60 * DAY)
 

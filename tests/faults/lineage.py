@@ -1,6 +1,9 @@
 """Who stored what in one partition of the changelog, in which order, and what of it counts.
 
 A record counts unless a newer owner had taken over before it: so recovery reads it, and so it is read here.
+
+Two workers may claim a partition with the same number. Whoever claims second reads the first claim before its own, so
+that it never writes under this number but claims again with a larger one: such a tie is no damage, two writers are.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.shell.changelog import PARTITION_KEY, claim_of, epoch_of
+from streams.shell.changelog import PARTITION_KEY, claim_of, epoch_of, since_of
 from streams.shell.state_codec import decode_partition
 from streams.shell.trace import HEADER
 from tests.faults.logs import Stored
@@ -37,6 +40,9 @@ class Epoch:
     base: dict[bytes, bytes]
     """What the owner found: newest value by key."""
     claim: object = None
+    """Mark of the first claim with this number, whose owner it is."""
+    ties: set[int] = field(default_factory=set)
+    """Offsets of the claims that others made with the same number, after it."""
     entries: list[tuple[int, int]] = field(default_factory=list)
     """Order of application: rank and offset."""
     changes: list[Change] = field(default_factory=list)
@@ -101,6 +107,8 @@ class Lineage:
             count, _, order = trace.decode().partition("|")
             epoch.entries += [(int(r), int(o)) for r, _, o in (e.partition(":") for e in order.split(",") if e)]
             epoch.changes.append(Change(int(count), record, live))
+            if epoch.ties:
+                self._one_writer(record, key, epoch, int(count))
             if live:
                 self.newest[key] = record.value
         if key == PARTITION_KEY:
@@ -126,15 +134,25 @@ class Lineage:
                 self._damage("STATE", f"{self._where(record)}: the claim is no state that was stored before")
         elif decode_partition(value).applied:
             self._damage("STATE", f"{self._where(record)}: the partition's first state has applied records already")
-        claim = claim_of(record.headers)
-        if claim is not None:
-            if epoch.claim is not None and epoch.claim != claim:
-                self._damage("STATE", f"{self._where(record)}: two owners have the same number")
-            epoch.claim = claim
+        self._claimed(record, epoch)
         if live:
             self.newest[key] = value
             if not epoch.entries:
                 epoch.base = dict(self.newest)
+
+    def _claimed(self, record: Stored, epoch: Epoch) -> None:
+        claim = claim_of(record.headers)
+        if claim is not None and epoch.claim is None:
+            epoch.claim = claim
+        elif claim is not None and epoch.claim != claim:
+            epoch.ties.add(record.offset)
+
+    def _one_writer(self, record: Stored, key: bytes, epoch: Epoch, count: int) -> None:
+        """After a tie, the order of application is that of one owner, and partition states name the first claim."""
+        # A state of an account is taken when all that is told was applied; another's count leaves its own out.
+        other = since_of(record.headers) in epoch.ties if key == PARTITION_KEY else count < len(epoch.entries)
+        if other:
+            self._damage("STATE", f"{self._where(record)}: two owners write under the same number")
 
     def _where(self, record: Stored) -> str:
         return f"changelog/{self._partition}@{record.offset} (owner {epoch_of(record.headers)})"

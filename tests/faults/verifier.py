@@ -14,7 +14,7 @@ HOLLOW    the load decided nothing, so it proves nothing
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from streams import topics
 from streams.domain.partitioner import partition_of
 from tests.faults.expected import Expected
-from tests.faults.generator import Ledger, digest
+from tests.faults.generator import NOWHERE, Ledger, digest
 from tests.faults.logs import Logs, Stored
 from tests.faults.model import Model
 
@@ -83,6 +83,7 @@ def verify(
     """
     verdict = Verdict()
     if ledger is not None:
+        ledger = _placed(verdict, logs, ledger)
         _ledger(verdict, logs, ledger)
     expected = Model(logs, verdict.damage, told, scorer).run(complete=complete)
     sent = _decisions(verdict, logs, expected, complete=complete)
@@ -110,6 +111,29 @@ def verify(
         "samples": len(logs.samples),
     }
     return verdict
+
+
+def _placed(verdict: Verdict, logs: Logs, ledger: Ledger) -> Ledger:
+    """Acknowledgements without a place get that of an equal record that no other one names."""
+    lines = [line for line in ledger.lines if line.offset != NOWHERE]
+    if len(lines) == len(ledger.lines):
+        return ledger
+    taken = {line[:3] for line in lines}
+    free: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for topic, records in logs.inputs.items():
+        for record in records:
+            if (topic, record.partition, record.offset) not in taken:
+                mark = digest(record.key, record.value)
+                free[topic, record.partition, record.time, mark].append(record.offset)
+    for line in ledger.lines:
+        if line.offset == NOWHERE:
+            places = free[line.topic, line.partition, line.time, line.digest]
+            if places:
+                lines.append(line._replace(offset=places.pop(0)))
+            else:
+                where = f"{line.topic}/{line.partition}, record of {line.time}"
+                verdict.damage("LEDGER", f"{where}: acknowledged without a place, and not in the log")
+    return Ledger(lines, ledger.unacknowledged)
 
 
 def _ledger(verdict: Verdict, logs: Logs, ledger: Ledger) -> None:

@@ -106,8 +106,8 @@ def _request(rng: random.Random) -> bytes:
     return (end.join([line, "Host: x", *headers]) + end * 2).encode("latin-1") + rng.choice(_BODIES)
 
 
-async def ask(port: int, request: bytes, *, pieces: int = 1, close: bool = True) -> Answer:
-    """Sends a request in pieces and reads until the server ends the connection, at most ten seconds."""
+async def ask(port: int, request: bytes, *, pieces: int = 1, close: bool = True, patience: float = _ANSWER_S) -> Answer:
+    """Sends a request in pieces; reads to the end of the connection, or until nothing came for `patience` seconds."""
     began = last = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     data = b""
@@ -120,7 +120,7 @@ async def ask(port: int, request: bytes, *, pieces: int = 1, close: bool = True)
                 await asyncio.sleep(0)
             if close:
                 writer.write_eof()
-            while found := await asyncio.wait_for(reader.read(65_536), _ANSWER_S):
+            while found := await asyncio.wait_for(reader.read(65_536), patience):
                 data += found
                 last = time.monotonic()
     finally:

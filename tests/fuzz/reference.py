@@ -48,9 +48,8 @@ class Reader:
     """Reads one datum. `read` returns plain values and raises Refused."""
 
     def __init__(self, schema: Any) -> None:
-        self._named: dict[str, Any] = {}
+        self._named = names_of(schema)
         self._schema = schema
-        _collect(schema, "", self._named)
 
     def read(self, data: bytes, start: int = 0) -> Any:
         """The datum from `start` to the end of `data`."""
@@ -152,6 +151,13 @@ def _pick(choices: list[Any], index: int) -> Any:
     if not 0 <= index < len(choices):
         raise Refused("undecodable")
     return choices[index]
+
+
+def names_of(schema: Any) -> dict[str, Any]:
+    """The named types of a schema, by name and by full name."""
+    named: dict[str, Any] = {}
+    _collect(schema, "", named)
+    return named
 
 
 def _collect(schema: Any, space: str, named: dict[str, Any]) -> None:

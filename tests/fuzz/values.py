@@ -8,7 +8,7 @@ from typing import Any
 
 from streams import topics
 from streams.domain.time import DAY, HOUR
-from tests.fuzz.reference import sources
+from tests.fuzz.reference import names_of, sources
 from tests.support.log import START
 
 INPUTS = tuple(topics.RANKS)
@@ -40,7 +40,7 @@ def event(rng: random.Random, topic: str, account: str, at: int) -> dict[str, An
 
 def drawn(rng: random.Random, schema: Any) -> Any:
     """Any value of a schema."""
-    return _drawn(rng, schema, {})
+    return _drawn(rng, schema, names_of(schema))
 
 
 def _drawn_record(rng: random.Random, topic: str) -> dict[str, Any]:
@@ -55,8 +55,6 @@ def _drawn(rng: random.Random, schema: Any, named: dict[str, Any]) -> Any:  # no
         schema = named.get(schema.rpartition(".")[2], schema)
     if isinstance(schema, str):
         return _KINDS[schema](rng)
-    if "name" in schema:
-        named[schema["name"]] = schema
     kind = schema["type"]
     if kind == "record":
         return {field["name"]: _drawn(rng, field["type"], named) for field in schema["fields"]}

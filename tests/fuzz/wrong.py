@@ -10,6 +10,8 @@ import random
 import struct
 from typing import Any
 
+from tests.fuzz.reference import names_of
+
 _LONGS = (0, 1, -1, -2, 2, 7, 63, 64, 127, 1 << 31, -(1 << 31) - 1, 1 << 40, (1 << 63) - 1, -(1 << 63))
 _DOUBLES = (float("nan"), float("inf"), float("-inf"), 1.7e308, -1.7e308, 5e-324, 1e100, 1.1e100, -0.0)
 _COUNTS = (-1, -2, 1 << 20, 1 << 31, 1 << 62, -(1 << 62), -(1 << 63))
@@ -41,7 +43,7 @@ class WrongWriter:
     def __init__(self, rng: random.Random, schema: Any, place: int = -1) -> None:
         self._rng = rng
         self._schema = schema
-        self._named: dict[str, Any] = {}
+        self._named = names_of(schema)
         self._place = place
         self.places = 0
         self.how = ""
@@ -66,8 +68,6 @@ class WrongWriter:
         if isinstance(schema, str):
             schema = self._named.get(schema.rpartition(".")[2], schema)
         kind = schema if isinstance(schema, str) else schema["type"]
-        if isinstance(schema, dict) and "name" in schema:
-            self._named[schema["name"]] = schema
         if isinstance(kind, (dict, list)):
             self._write(kind, value, out)
         elif kind == "record":
@@ -143,8 +143,12 @@ class WrongWriter:
 
     def _blocks(self, schema: Any, value: Any, out: bytearray) -> None:
         items = list(value.items()) if schema["type"] == "map" else list(value)
-        way = self._rng.randrange(5) if self._here() else -1
+        way = self._rng.randrange(6) if self._here() else -1
         body = [self._item(schema, item) for item in items]
+        if way == 5:
+            self.how = "block: least count"
+            out += varint(-(1 << 63)) + varint(self._rng.choice([0, 1, -1, len(items)])) + b"\0"
+            return
         if way in (0, 1) or not items:
             if way >= 0:
                 self.how = "block: count"

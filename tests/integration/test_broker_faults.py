@@ -13,6 +13,7 @@ from tests.support.kafka_cluster import RealCluster
 from tests.support.proxy import Proxy, Way
 
 pytestmark = [
+    pytest.mark.chaos,
     pytest.mark.kafka,
     pytest.mark.skipif(bool(unavailable_reason()), reason=str(unavailable_reason())),
 ]

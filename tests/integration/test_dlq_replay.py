@@ -27,7 +27,7 @@ from tests.support.records import produce
 from tests.support.shell import usage
 from tests.support.worker import WorkerProcess
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka]
 
 AT = 1_767_603_600_000
 PARTITIONS = 4

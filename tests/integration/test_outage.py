@@ -21,6 +21,8 @@ from tests.support.log import START, Entry, fold_log, publish, small_log
 from tests.support.mock_faults import MockFaults, Request
 from tests.support.worker import WorkerProcess
 
+pytestmark = pytest.mark.chaos
+
 END = START + 90 * DAY
 SESSION_S = 6.0
 

@@ -22,6 +22,8 @@ from tests.support.registry import FaultyRegistry, Mode, RealRegistry, ask, regi
 from tests.support.registry import unavailable_reason as no_registry
 from tests.support.shell import settings, usage
 
+pytestmark = pytest.mark.chaos
+
 NUMBER = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}
 WIDER: dict[str, Any] = {
     "type": "record",

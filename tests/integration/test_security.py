@@ -29,7 +29,7 @@ from streams.shell.producer import Outgoing, Sender
 from tests.support.secure_kafka import Pair, SecureBroker
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PARTITIONS = 2
 WORKER = "User:worker"

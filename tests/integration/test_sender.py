@@ -117,6 +117,54 @@ async def test_record_handed_over_in_an_outage_arrives_once_after_it(made: Made,
     assert made.holds.reasons == {}
 
 
+async def test_first_record_for_a_partition_goes_alone(made: Made, faults: MockFaults) -> None:
+    faults.down()
+    sending = asyncio.ensure_future(made.sender.send([made.record(1), made.record(2)]))
+    await asyncio.sleep(0.5)
+    assert not sending.done()
+    faults.up()
+    await asyncio.wait_for(sending, 20)
+    assert made.values()[:1] == [b"1"]
+    await made.sender.flush()
+    faults.down()
+    await asyncio.wait_for(made.sender.send([made.record(3), made.record(4)]), 2)
+    faults.up()
+    await made.sender.flush()
+    assert made.values() == [b"1", b"2", b"3", b"4"]
+
+
+async def test_first_record_after_a_purge_goes_alone_again(made: Made, faults: MockFaults) -> None:
+    await made.sender.deliver([made.record(1)])
+    made.sender.purge()
+    faults.down()
+    sending = asyncio.ensure_future(made.sender.send([made.record(2), made.record(3)]))
+    await asyncio.sleep(0.5)
+    assert not sending.done()
+    faults.up()
+    await asyncio.wait_for(sending, 20)
+    await made.sender.flush()
+    assert made.values() == [b"1", b"2", b"3"]
+
+
+async def test_rows_behind_a_first_one_that_took_long_wait_for_the_next_lease(made: Made, faults: MockFaults) -> None:
+    rows = [made.record(number)._replace(key=b"%d" % number) for number in range(3)]
+    await made.sender.lease([made.record(9, topics.DEAD_LETTERS)])  # connects
+    faults.round_trip(600)
+    try:
+        assert await made.sender.lease(rows) == {b"1", b"2"}
+        assert await made.sender.lease(rows[1:]) == set()
+    finally:
+        faults.round_trip(0)
+    assert made.values() == [b"0", b"1", b"2"]
+
+
+async def test_rows_follow_a_first_one_that_took_a_moment(made: Made) -> None:
+    rows = [made.record(number)._replace(key=b"%d" % number) for number in range(3)]
+    await made.sender.lease([made.record(9, topics.DEAD_LETTERS)])  # connects
+    assert await made.sender.lease(rows) == set()
+    assert made.values() == [b"0", b"1", b"2"]
+
+
 async def test_what_was_purged_never_arrives_and_what_follows_does(made: Made, faults: MockFaults) -> None:
     await made.sender.deliver([made.record(1)])
     faults.down()
@@ -136,8 +184,7 @@ async def test_disconnects_neither_lose_nor_double(made: Made, faults: MockFault
 
 async def test_missing_right_is_a_hold_until_it_is_granted(made: Made, faults: MockFaults) -> None:
     faults.fail(Request.PRODUCE, DENIAL, DENIAL)
-    await made.sender.send([made.record(number) for number in range(3)])
-    waiting = asyncio.ensure_future(made.sender.flush())
+    waiting = asyncio.ensure_future(made.sender.deliver([made.record(number) for number in range(3)]))
     await made.until(lambda: DENIED in made.holds.reasons)
     assert made.settings.topic(TOPIC) in made.holds.reasons[DENIED]
     await asyncio.wait_for(waiting, 20)

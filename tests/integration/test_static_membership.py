@@ -12,7 +12,7 @@ from tests.support.kafka import RealBroker
 from tests.support.log import publish, small_log
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from tests.support.embedded import EmbeddedBroker
 from tests.support.log import Record, read_all
 from tests.support.shell import DAY_MS, START, piece, record, settings, usage
 
+pytestmark = pytest.mark.chaos
+
 
 class Desk:
     """The parts of a worker that own partitions, on a broker, without a group."""

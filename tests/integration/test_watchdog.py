@@ -19,6 +19,8 @@ from tests.support.log import Entry, publish, small_log
 from tests.support.sabotage import SWITCH
 from tests.support.worker import WorkerProcess
 
+pytestmark = pytest.mark.chaos
+
 STALL_S = 4
 SETTINGS = {"stall_timeout": f"{STALL_S}s", "checkpoint_interval": "300ms", "log_format": "json"}
 

@@ -18,7 +18,7 @@ from tests.support.compaction import EAGER, configure
 from tests.support.kafka import RealBroker
 from tests.support.log import START, Record, fold_log, publish, read_all, small_log
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.slow]
 
 END = START + 70 * DAY
 ACCOUNT = b"account-003"

@@ -92,7 +92,16 @@ def publish(bootstrap: str, prefix: str, log: Iterable[Entry], partitions: int, 
     settings = Settings(topic_prefix=prefix)
     codec = Codec(settings)
     # Idempotent, because a retried batch would otherwise come behind later ones, and the order of the log is the point.
-    producer = Producer({**_QUIET, "bootstrap.servers": bootstrap, "linger.ms": 20, "enable.idempotence": True})
+    # One request at a time, because a broker that opens a new partition may refuse the first and take the second.
+    producer = Producer(
+        {
+            **_QUIET,
+            "bootstrap.servers": bootstrap,
+            "linger.ms": 20,
+            "enable.idempotence": True,
+            "max.in.flight.requests.per.connection": 1,
+        }
+    )
     count = 0
     for entry in log:
         key = entry.key.encode()

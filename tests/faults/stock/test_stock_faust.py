@@ -17,7 +17,7 @@ from tests.faults.stock.subjects import OurWorker, StockFaust, Subject
 from tests.support.embedded import EmbeddedBroker
 from tests.support.kafka import RealBroker
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(400)]
 
 Make = Callable[[type[Subject]], Subject]
 

@@ -9,10 +9,10 @@ import pytest
 from streams import topics
 from streams.domain.partition import PartitionState
 from streams.policy.load import default_policy
-from streams.shell.changelog import EPOCH, PARTITION_KEY
+from streams.shell.changelog import CLAIM, EPOCH, PARTITION_KEY, SINCE
 from streams.shell.state_codec import decode_account, encode_account, encode_partition
 from streams.shell.trace import HEADER
-from tests.faults.generator import Ledger
+from tests.faults.generator import NOWHERE, Ledger
 from tests.faults.logs import Logs, Stored
 from tests.faults.verifier import Verdict, verify
 from tests.unit.faults.recorded import Recorded, record_run
@@ -243,6 +243,20 @@ def test_acknowledged_record_that_is_gone_is_found(run: Recorded) -> None:
     assert _verify(run).found == {"LEDGER": 1}
 
 
+def test_acknowledgement_without_a_place_gets_that_of_its_record(run: Recorded) -> None:
+    # Of good records and poison, some twice in the log.
+    run.ledger.lines[::3] = [line._replace(offset=NOWHERE) for line in run.ledger.lines[::3]]
+    verdict = _verify(run)
+    assert verdict.passed, verdict.words
+
+
+def test_record_that_was_acknowledged_without_a_place_and_is_gone_is_found(run: Recorded) -> None:
+    run.ledger.lines.append(run.ledger.lines[-1]._replace(offset=NOWHERE))
+    verdict = _verify(run)
+    assert verdict.found == {"LEDGER": 1}
+    assert "not in the log" in verdict.words[0]
+
+
 def test_altered_input_is_found(run: Recorded) -> None:
     line = run.ledger.lines[0]
     run.ledger.lines[0] = line._replace(time=line.time + 1)
@@ -269,6 +283,66 @@ def test_state_of_a_former_owner_is_ignored_and_counted(run: Recorded) -> None:
     verdict = _verify(run)
     assert verdict.passed, verdict.words
     assert (verdict.figures["stale"], verdict.figures["overwritten"]) == (1, 1)
+
+
+def _with(record: Stored, **headers: bytes) -> Stored:
+    return record._replace(headers=tuple({**dict(record.headers), **headers}.items()))
+
+
+def _insert(run: Recorded, place: int, record: Stored) -> None:
+    """Puts a record of the changelog before another of its partition, which moves on with all behind it."""
+    log, partition, offset = run.logs.changelog, record.partition, run.logs.changelog[place].offset
+    log[place:] = [r._replace(offset=r.offset + (r.partition == partition)) for r in log[place:]]
+    log.insert(place, record._replace(offset=offset))
+    run.logs.samples = [
+        sample._replace(ends={**sample.ends, partition: sample.ends[partition] + (sample.ends[partition] > offset)})
+        for sample in run.logs.samples
+    ]
+
+
+def _tie(run: Recorded, owner: bytes) -> int:
+    """The second owner's number is claimed twice; the states behind that are `owner`'s. Place of the second claim."""
+    log = run.logs.changelog
+    claim = next(n for n, r in enumerate(log) if r.partition == 0 and r.header(EPOCH) == b"2")
+    for place in range(claim + 1, len(log)):
+        if log[place].partition == 0:
+            log[place] = _with(log[place], **{EPOCH: owner})
+    log[claim] = _with(log[claim], **{CLAIM: b"second"})
+    _insert(run, claim, _with(log[claim], **{CLAIM: b"first"}))
+    return claim + 1
+
+
+def test_tie_that_the_second_gives_up_for_a_larger_number_is_no_damage(run: Recorded) -> None:
+    second = _tie(run, b"3")
+    # The larger number is the second's, or a third one's: nobody writes under the first before it.
+    log = run.logs.changelog
+    _insert(run, second + 1, _with(log[second], **{EPOCH: b"3", CLAIM: b"third"}))
+    verdict = _verify(run)
+    assert verdict.passed, verdict.words
+
+
+def test_first_of_a_tie_may_write(run: Recorded) -> None:
+    _tie(run, b"2")
+    verdict = _verify(run)
+    assert verdict.passed, verdict.words
+
+
+def test_account_that_the_second_of_a_tie_writes_is_found(run: Recorded) -> None:
+    second = _tie(run, b"2")
+    mine = [r for r in run.logs.changelog[second:] if r.partition == 0 and _account(r)]
+    # What it would have stored of the same records, after the first has gone further.
+    _insert(run, run.logs.changelog.index(mine[-1]), mine[0])
+    assert any("two owners write under the same number" in word for word in _verify(run).words)
+
+
+def test_partition_state_that_the_second_of_a_tie_writes_is_found(run: Recorded) -> None:
+    second = _tie(run, b"2")
+    log = run.logs.changelog
+    place = max(n for n, r in enumerate(log) if r.partition == 0 and r.key == PARTITION_KEY)
+    log[place] = _with(log[place], **{SINCE: b"%d" % log[second].offset})
+    verdict = _verify(run)
+    assert verdict.found == {"STATE": 1}
+    assert "two owners write under the same number" in verdict.words[0]
 
 
 def test_claim_with_a_state_that_was_never_stored_is_found(run: Recorded) -> None:

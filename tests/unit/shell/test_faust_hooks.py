@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 import faust
+import mode
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.client import AIOKafkaClient
@@ -54,6 +55,10 @@ RELIED_ON: list[tuple[Any, str]] = [
     (base.Fetcher._fetcher, "68f894f0b577d810"),
     (Recovery._resume_streams, "d986a6710c1aca98"),
     (ConductorCompiler.build, "837cf521368c1ee4"),
+    (mode.Worker._schedule_shutdown, "1a6a5dfc88c2298b"),
+    (mode.Worker._stop_on_signal, "beff8fabfeb1e1e3"),
+    (mode.Worker.execute_from_commandline, "212e98f635d7a69b"),
+    (mode.Worker.stop_and_shutdown, "bf1608cc301123cf"),
     (Fetcher.fetched_records, "be4348896b9b66af"),
     (Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
     (Fetcher._fetch_requests_routine, "2a8ec5932644c9b0"),
