@@ -123,6 +123,7 @@ class PartitionFold:
 
     def _settle(self, account: AccountState, step: fold.Step) -> None:
         account_id = account.account_id
+        account.changed_at = self.state.stream_time
         self.dirty.add(account_id)
         if step.health_changed or step.outputs:  # the row also says which episodes are open
             self.health_changed.add(account_id)
@@ -144,8 +145,11 @@ class PartitionFold:
 
     def _look_again(self) -> None:
         """A feed has turned silent, or is back: what is known of each account changes, within some minutes."""
+        now = self.state.stream_time
         for account_id, account in self.accounts.items():
-            if feeds.look_again(account, self.state.stream_time):
+            # One that is ahead of the partition, as it was stored before a crash, has been through this.
+            if account.changed_at <= now and feeds.look_again(account, now):
+                account.changed_at = now
                 self.dirty.add(account_id)
                 self._arm(account)
 

@@ -37,6 +37,8 @@ class AccountState:
 
     account_id: str
     first_seen_at: int = 0
+    changed_at: int = 0
+    """Stream time of the last change, ms. After a crash an account may be ahead of its partition by this."""
     applied: dict[str, int] = field(default_factory=dict)
     """Last applied offset by topic: an event at or below it is a no-op."""
     recent_events: list[int] = field(default_factory=list)

@@ -65,9 +65,7 @@ def test_commits_are_what_was_applied(cluster: Cluster, history: list[Entry]) ->
 
 
 def test_output_topic_that_vanishes_stops_the_worker_before_the_commit(cluster: Cluster, history: list[Entry]) -> None:
-    # All of it lies there before anything is applied, so that the order of application is that of the log. Of records
-    # that come while it works, topics may be seen in either order, and the states that a worker stores before it ends
-    # tell another, equally right story.
+    # All of it lies there before anything is applied, so that the order of application is that of the log.
     publish(cluster.bootstrap, cluster.prefix, history, PARTITIONS, END)
     with cluster.worker(delivery_timeout="4s", failpoint="recovery_read:1:sleep=20") as worker:
         worker.until_logged("partitions given back", 180)

@@ -342,3 +342,21 @@ def test_replay_over_accounts_that_were_stored_later_ends_in_the_same_states(
     again = Run(state, stored).apply(log[checkpoint:])
     assert again.fold.state == undisturbed.fold.state
     assert again.fold.accounts == undisturbed.fold.accounts
+
+
+def test_replay_past_the_end_of_a_feed_leaves_accounts_that_are_beyond_it_alone(
+    log: list[tuple[Origin, Entry]],
+) -> None:
+    """When a feed falls silent every account of the partition is looked at; those stored later have been through it."""
+    end = log[-1][1].time + 20 * DAY
+    tick = Entry(topics.CONTROL, "control", end, {"kind": "tick", "at": end})
+    whole = [*log, (Origin(topics.CONTROL, 0, 0), tick)]
+    undisturbed = Run().apply(whole)
+    assert undisturbed.fold.tallies[topics.USAGE, "feed_silent"], "a feed must fall silent"
+    checkpoint = len(log) // 2
+    made = Run().apply(whole[:checkpoint])
+    state, stored = copy.deepcopy((made.fold.state, made.fold.accounts))
+    ahead = sorted(stored)[:2]
+    stored |= {name: copy.deepcopy(undisturbed.fold.accounts[name]) for name in ahead}
+    again = Run(state, stored).apply(whole[checkpoint:])
+    assert again.fold.accounts == undisturbed.fold.accounts
