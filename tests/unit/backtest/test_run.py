@@ -89,7 +89,7 @@ def test_first_bad_row_is_told_however_many_processes_met_one(tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
 def test_interrupt_ends_all_processes_without_a_word_too_many(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole group; nothing is left running and no traceback is shown."""
-    history = write_history(tmp_path, accounts=150, days=120)
+    history = write_history(tmp_path, accounts=500, days=120)  # seconds of work, on a busy machine too
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
