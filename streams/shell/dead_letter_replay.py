@@ -25,6 +25,7 @@ from streams.settings import Settings
 from streams.shell.acls import readers, replaying
 from streams.shell.admin import LARGEST_RECORD
 from streams.shell.connection import librdkafka
+from streams.shell.log_reader import TIMEOUT_S, read_range, reading
 
 REPLAYED = "backontrack.replayed-from"
 """Header of a record that was put back: `topic/partition/offset` of the original."""
@@ -33,9 +34,7 @@ BATCH = 500
 _TRANSACTION_MS = 15_000
 """After it, the broker ends a transaction that was broken off: until then it hides what comes behind it."""
 _ATTEMPTS = 3
-_CHUNK = 5_000
 _WAIT_S = 0.3
-_STILL_S = 30.0
 
 Place = tuple[str, int]
 Advance = Callable[[int], None]
@@ -110,8 +109,11 @@ class Replayer:
                 end, whole = self._ends(consumer, raw, place)
                 if end < whole:
                     self._hidden.add(place)
-                elif start < end:
-                    self._read(consumer, place, start, end, advance)
+                    continue
+                for batch in read_range(consumer, *place, start, end):
+                    for message in batch:
+                        self._note(message.headers())
+                    advance(len(batch))
         finally:
             consumer.close()
             raw.close()
@@ -267,49 +269,17 @@ class Replayer:
     # Looking.
 
     def _consumer(self, level: str) -> Consumer:
-        return Consumer(
-            {
-                **librdkafka(self._settings),
-                "group.id": readers(self._settings),
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": level,
-                "log_level": 2,
-            }
-        )
+        return Consumer({**reading(self._settings, readers(self._settings)), "isolation.level": level})
 
     def _ends(self, consumer: Consumer, raw: Consumer, place: Place) -> tuple[int, int]:
         """Where the committed part of a log ends, and the log itself: waits for them to meet while others commit."""
         deadline = time.monotonic() + _TRANSACTION_MS / 1000
-        whole = raw.get_watermark_offsets(TopicPartition(*place), timeout=_STILL_S)[1]
+        whole = raw.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)[1]
         while True:
-            end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=_STILL_S)[1]
+            end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)[1]
             if end >= whole or time.monotonic() > deadline:
                 return end, whole
             time.sleep(_WAIT_S)
-
-    def _read(self, consumer: Consumer, place: Place, start: int, end: int, advance: Advance) -> None:
-        consumer.assign([TopicPartition(*place, start)])
-        position = start
-        deadline = time.monotonic() + _STILL_S
-        while position < end:
-            messages = consumer.consume(_CHUNK, _WAIT_S)
-            before = position
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    position = (message.offset() or 0) + 1
-                    self._note(message.headers())
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its name
-                    position = max(position, end)
-                elif not error.retriable():
-                    raise KafkaException(error)
-            if position > before:
-                deadline = time.monotonic() + _STILL_S
-                advance(min(position, end) - before)
-            elif time.monotonic() > deadline:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{place[0]} could not be read to its end"))  # noqa: SLF001  its name
-        consumer.unassign()
 
     def _note(self, headers: Any) -> None:
         for name, value in headers or ():

@@ -12,19 +12,16 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.settings import Settings
 from streams.shell.acls import recovery
-from streams.shell.connection import librdkafka
+from streams.shell.log_reader import TIMEOUT_S, read_range, reading
 
 WINDOW = 1_000
 """Newest records of a topic partition that are looked at."""
 LEAST_LETTERS = 100
 """So many letters in the window are never too many."""
-_BATCH = 200
-_WAIT_S = 0.2
-_STILL_S = 15.0
 
 
 class LetterWindow:
@@ -74,51 +71,18 @@ def records_before(settings: Settings, topic: str, partition: int, offset: int) 
 
     Raises KafkaException.
     """
-    consumer = Consumer(
-        {
-            **librdkafka(settings),
-            "group.id": recovery(settings),
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "log_level": 2,
-        }
-    )
+    consumer = Consumer(reading(settings, recovery(settings)))
     try:
-        place = TopicPartition(topic, partition)
-        low, _ = consumer.get_watermark_offsets(place, timeout=_STILL_S)
-        start = max(low, offset - WINDOW + 1)
-        if start >= offset:
-            return low, []
-        consumer.assign([TopicPartition(topic, partition, start)])
-        return low, _read(consumer, offset)
+        low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+        batches = read_range(consumer, topic, partition, max(low, offset - WINDOW + 1), offset)
+        return low, [_past(message) for batch in batches for message in batch]
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, end: int) -> list[PastRecord]:
-    found: list[PastRecord] = []
-    silent = 0.0
-    while True:
-        messages = consumer.consume(_BATCH, _WAIT_S)
-        silent = 0.0 if messages else silent + _WAIT_S
-        if silent > _STILL_S:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the records before could not be read"))  # noqa: SLF001  its name
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its name
-                    return found
-                if error.retriable():
-                    continue
-                raise KafkaException(error)
-            offset = message.offset() or 0
-            if offset >= end:
-                return found
-            key, value = message.key(), message.value()
-            found.append(PastRecord(offset, message.timestamp()[1], _bytes(key), _bytes(value)))
-            if offset == end - 1:
-                return found
+def _past(message: Message) -> PastRecord:
+    key, value = message.key(), message.value()
+    return PastRecord(message.offset() or 0, message.timestamp()[1], _bytes(key), _bytes(value))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:
