@@ -38,8 +38,10 @@ def here(real_broker: RealBroker, prefix: str, monkeypatch: pytest.MonkeyPatch) 
     """Topics of this test alone, and the environment that names them."""
     monkeypatch.setenv("BACKONTRACK_BOOTSTRAP_SERVERS", real_broker.bootstrap)
     monkeypatch.setenv("BACKONTRACK_TOPIC_PREFIX", prefix)
-    real_broker.create_topic(prefix + USAGE, PARTITIONS, {"max.message.bytes": "200000"})
-    real_broker.create_topic(prefix + DEAD_LETTERS, 1, {"max.message.bytes": "2000000"})
+    # Letters keep the record time of their original, which a broker's retention takes for old.
+    kept = {"retention.ms": "-1"}
+    real_broker.create_topic(prefix + USAGE, PARTITIONS, {**kept, "max.message.bytes": "200000"})
+    real_broker.create_topic(prefix + DEAD_LETTERS, 1, {**kept, "max.message.bytes": "2000000"})
     return Settings(bootstrap_servers=real_broker.bootstrap, topic_prefix=prefix)
 
 
@@ -174,7 +176,7 @@ def test_letters_of_a_topic_made_anew_are_not_taken_for_those_before(here: Setti
     deadline = time.monotonic() + 30
     while True:
         try:
-            real_broker.create_topic(name, 1)
+            real_broker.create_topic(name, 1, {"retention.ms": "-1"})
             break
         except Exception:
             if time.monotonic() > deadline:
