@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import NamedTuple
@@ -20,12 +19,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from streams import topics
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.shell.changelog import PARTITION_KEY, tombstone
 from streams.shell.checkpoint import Checkpointer
 from streams.shell.failure import Unrecoverable
+from streams.shell.group import IsMember
 from streams.shell.producer import Sender
 from streams.shell.recovery import ChangelogReader, reader
 from streams.shell.replica import Replica
+from streams.shell.stale import make_up
 from streams.shell.table import AccountTable, Owned
 
 log = structlog.stdlib.get_logger(__name__)
@@ -33,9 +33,6 @@ log = structlog.stdlib.get_logger(__name__)
 EVERY_S = 10.0
 """Time between two looks at the ends of the changelog."""
 _ANSWER_S = 3.0
-
-Member = Callable[[], Awaitable[bool | None]]
-"""Whether the group still counts this worker in; None when nobody answers."""
 
 
 class _Seen(NamedTuple):
@@ -63,7 +60,7 @@ class Audit:
         sender: Sender,
         checkpointer: Checkpointer,
         metrics: Metrics,
-        member: Member,
+        member: IsMember,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -141,25 +138,8 @@ class Audit:
         owned.before += count
         if not replica.stale:
             return  # records of its own that the client has sent twice
-        fold = owned.fold
-        unknown = []
-        for key in replica.stale:
-            account_id = key.decode(errors="replace")
-            if key == PARTITION_KEY:
-                owned.changed = True
-            elif account_id in fold.accounts:
-                fold.dirty.add(account_id)
-            else:
-                unknown.append(tombstone(self._changelog, partition, key, owned.epoch))
-        await self._sender.send(unknown)
-        self._metrics.stale_writes.inc(len(replica.stale))
+        await self._sender.send(make_up(self._changelog, owned, replica.stale, self._metrics))
         self._table.checkpoint_due.set()
-        log.warning(
-            "a worker that had lost the partition has written to its changelog; its keys are stored again",
-            partition=partition,
-            records=count,
-            keys=len(replica.stale),
-        )
 
     async def _read(self, partition: int, epoch: int, begin: int) -> Replica:
         """What stands on the changelog from an offset on, seen as the owner with this number."""

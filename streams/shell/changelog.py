@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from streams.shell import trace
-from streams.shell.producer import Outgoing
+from streams.shell.outgoing import Outgoing
 
 PARTITION_KEY = b"\x00partition"
 """Key of the partition's own state. No account id begins with a zero byte."""

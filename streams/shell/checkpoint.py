@@ -33,7 +33,8 @@ from streams.shell import dead_letters, failpoints, trace
 from streams.shell.changelog import partition_record
 from streams.shell.codec import Codec
 from streams.shell.failure import Abandoned
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.outgoing import Outgoing
+from streams.shell.producer import Sender
 from streams.shell.records import Records
 from streams.shell.snapshot import Snapshot, chunks, next_offsets
 from streams.shell.state_codec import encode_partition

@@ -8,7 +8,7 @@ used here to the version that was read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka
@@ -16,6 +16,9 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from aiokafka.util import create_task
 
 from streams.shell.failure import Cure
+
+IsMember = Callable[[], Awaitable[bool | None]]
+"""Whether the group still counts this worker in; None when nobody answers."""
 
 _RIGHTS = (
     kafka.AuthenticationFailedError,

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -22,13 +22,16 @@ from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
 from streams.shell import failpoints
-from streams.shell.changelog import PARTITION_KEY, claim_record, next_epoch, schema_key, schema_record, tombstone
+from streams.shell.changelog import claim_record, next_epoch, schema_key, schema_record
 from streams.shell.codec import Codec
 from streams.shell.failure import Abandoned, Unrecoverable
+from streams.shell.group import IsMember
 from streams.shell.holds import Holds
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.outgoing import Outgoing
+from streams.shell.producer import Sender
 from streams.shell.recovery import Cancelled, ChangelogReader
 from streams.shell.replica import Replica
+from streams.shell.stale import make_up
 from streams.shell.standby import Standbys
 from streams.shell.state_codec import encode_partition, written_schemas
 from streams.shell.table import AccountTable, Owned
@@ -38,9 +41,6 @@ log = structlog.stdlib.get_logger(__name__)
 _READERS = 4
 _LOOK_S = 0.2
 CONTROL_KEY = b"control"
-
-Member = Callable[[], Awaitable[bool | None]]
-"""Whether the group still counts this worker in; None when nobody answers."""
 
 
 async def _always() -> bool:
@@ -75,7 +75,7 @@ class Ownership:
         metrics: Metrics,
         scorer: Scorer | None,
         holds: Holds | None = None,
-        member: Member = _always,
+        member: IsMember = _always,
     ) -> None:
         self._settings = settings
         self._policy = policy
@@ -140,7 +140,7 @@ class Ownership:
         self.standbys.assign(set(standbys) - set(wanted), parked)
         if any(item.waiting for item in owned.values()):
             self._table.outputs_wait.set()
-        if any(item.fold.state.outbox or item.fold.dirty for item in owned.values()):
+        if any(item.changed or item.fold.state.outbox or item.fold.dirty for item in owned.values()):
             self._table.checkpoint_due.set()
         self.recovered = True
         self._metrics.recovery_duration.observe(time.monotonic() - began)
@@ -190,7 +190,9 @@ class Ownership:
         fold = PartitionFold(state, accounts, self._load(state.policy), self._load, self._scorer)
         before = (replica.position or 0) - self._sender.written[partition]
         owned = Owned(fold, epoch, replica.since, before)
-        await self._repair(owned, replica, cancelled)
+        removed = make_up(self._changelog, owned, replica.stale, self._metrics)
+        if removed:
+            await self._deliver(removed, cancelled)
         owned.waiting = {account.account_id for account in accounts.values() if account.outbox}
         # Their newest health row may have been lost with the worker.
         fold.health_changed |= owned.waiting
@@ -261,23 +263,6 @@ class Ownership:
             except Abandoned:
                 pass
         raise Cancelled
-
-    async def _repair(self, owned: Owned, replica: Replica, cancelled: threading.Event) -> None:
-        """Stores again what a former owner has overwritten: compaction keeps its records, recovery ignores them."""
-        fold, partition = owned.fold, owned.fold.state.partition
-        overwritten = {key for key in replica.stale if key.decode(errors="replace") in fold.accounts}
-        fold.dirty |= {key.decode() for key in overwritten}
-        unknown = replica.stale - overwritten - {PARTITION_KEY}
-        removed = [tombstone(self._changelog, partition, key, owned.epoch) for key in sorted(unknown)]
-        if removed:
-            await self._deliver(removed, cancelled)
-        if replica.stale:
-            self._metrics.stale_writes.inc(len(replica.stale))
-            log.warning(
-                "a worker that had lost the partition has written to its changelog; its keys are stored again",
-                partition=partition,
-                keys=len(replica.stale),
-            )
 
     def _load(self, text: str) -> Policy:
         try:

@@ -12,7 +12,7 @@ from streams.shell import trace
 from streams.shell.changelog import state_record
 from streams.shell.codec import Codec
 from streams.shell.envelope import health_headers
-from streams.shell.producer import Outgoing
+from streams.shell.outgoing import Outgoing
 from streams.shell.state_codec import encode_account
 from streams.shell.table import Owned
 

@@ -20,7 +20,7 @@ from streams.domain.partitioner import partition_of
 from streams.domain.time import DAY
 from streams.policy.load import default_policy
 from streams.shell.changelog import partition_record, schema_record, state_record
-from streams.shell.producer import Outgoing
+from streams.shell.outgoing import Outgoing
 from streams.shell.state_codec import decode_account, encode_account, encode_partition, written_schemas
 from tests.integration.cluster import PARTITIONS, Cluster, on_real
 from tests.support.kafka import RealBroker

@@ -24,8 +24,9 @@ from streams.shell.admin import Admin, BrokerUnreachable
 from streams.shell.codec import Codec
 from streams.shell.failure import Unrecoverable
 from streams.shell.holds import Holds
+from streams.shell.outgoing import Outgoing
 from streams.shell.preflight import preflight
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.producer import Sender
 from tests.support.secure_kafka import Pair, SecureBroker
 from tests.support.worker import WorkerProcess
 

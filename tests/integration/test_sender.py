@@ -13,7 +13,8 @@ from streams import topics
 from streams.settings import Settings
 from streams.shell.failure import Abandoned, Unrecoverable
 from streams.shell.holds import BROKER, DENIED, LETTERS, PATIENCE_S, Holds
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.outgoing import Outgoing
+from streams.shell.producer import Sender
 from tests.support.embedded import EmbeddedBroker
 from tests.support.log import read_all
 from tests.support.mock_faults import DISCONNECT, MockFaults, Request

@@ -12,7 +12,9 @@ from streams import topics
 from streams.settings import Settings
 from streams.shell.failure import Abandoned
 from streams.shell.holds import BROKER, Holds
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.outgoing import Outgoing
+from streams.shell.producer import Sender
+from streams.shell.writer import Writer
 from tests.support.embedded import EmbeddedBroker
 from tests.support.log import read_all
 from tests.support.mock_faults import MockFaults, Request
@@ -52,7 +54,7 @@ async def test_refused_state_never_comes_behind_a_newer_one(embedded: EmbeddedBr
         # Whoever sent it has gone before it was acknowledged.
         await sender.send([Outgoing(changelog, b"account", b"older", 0), Outgoing(changelog, b"other", b"1", 0)])
         while not sender._refused:
-            await sender._wait("_producer")
+            await sender._main.wait()
         await sender.deliver([Outgoing(changelog, b"account", b"newer", 0)])
     found = [(record.key, record.value) for record in read_all(embedded.bootstrap, changelog)]
     sender.close()
@@ -63,12 +65,12 @@ async def test_refused_state_never_comes_behind_a_newer_one(embedded: EmbeddedBr
 async def test_queue_that_stays_full_is_a_hold(
     embedded: EmbeddedBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: Any = Sender._config
+    made = Writer.config
 
-    def small(self: Sender, name: str) -> dict[str, Any]:
-        return {**made(self, name), "queue.buffering.max.messages": 2}
+    def small(self: Writer) -> dict[str, Any]:
+        return {**made(self), "queue.buffering.max.messages": 2}
 
-    monkeypatch.setattr(Sender, "_config", small)
+    monkeypatch.setattr(Writer, "config", small)
     topic = f"{prefix}letters"
     embedded.touch(topic)
     faults, holds = MockFaults(embedded), Holds()

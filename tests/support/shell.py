@@ -16,7 +16,7 @@ from streams.policy.load import default_policy, load_policy
 from streams.settings import Settings
 from streams.shell.codec import Codec
 from streams.shell.lanes import Slice
-from streams.shell.producer import Outgoing
+from streams.shell.outgoing import Outgoing
 from streams.shell.table import AccountTable, Owned
 
 DAY_MS = 86_400_000

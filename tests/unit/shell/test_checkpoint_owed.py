@@ -9,7 +9,7 @@ import pytest
 from streams import topics
 from streams.shell.checkpoint import Checkpointer
 from streams.shell.failure import Abandoned, Unrecoverable
-from streams.shell.producer import Outgoing
+from streams.shell.outgoing import Outgoing
 from streams.shell.state_codec import decode_account
 from tests.support.shell import RecordingSender, piece, record, usage
 from tests.unit.shell.test_checkpoint import CHANGELOG, Bench

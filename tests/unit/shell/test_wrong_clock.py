@@ -7,7 +7,8 @@ from confluent_kafka import KafkaError
 
 from streams.settings import Settings
 from streams.shell.failure import Unrecoverable
-from streams.shell.producer import Outgoing, Sender
+from streams.shell.outgoing import Outgoing
+from streams.shell.producer import Sender
 from tests.support.embedded import EmbeddedBroker
 from tests.support.mock_faults import MockFaults, Request
 
