@@ -11,6 +11,7 @@ from streams import topics
 from streams.cli.event_feed import EventFeed
 from streams.settings import Settings
 from streams.shell.connection import librdkafka
+from streams.shell.watermarks import watermarks
 from streams.simulation import events
 from streams.simulation.agenda import Dated
 from streams.simulation.loop import Decided
@@ -110,6 +111,6 @@ class WorkerEngine:
         name = self._settings.topic(topics.INTERVENTIONS)
         ends = {}
         for number in range(self._partitions):
-            _, end = self._group.get_watermark_offsets(TopicPartition(name, number), timeout=_ANSWER_SECONDS)
+            _, end = watermarks(self._group, TopicPartition(name, number), _ANSWER_SECONDS)
             ends[topics.INTERVENTIONS, number] = end
         return ends

@@ -27,6 +27,7 @@ from streams.shell.recovery import ChangelogReader, reader
 from streams.shell.replica import Replica
 from streams.shell.stale import make_up
 from streams.shell.table import AccountTable, Owned
+from streams.shell.watermarks import watermarks
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -121,9 +122,7 @@ class Audit:
     def _ask(self, partitions: list[int]) -> dict[int, int]:
         try:
             return {
-                partition: self._consumer.get_watermark_offsets(
-                    TopicPartition(self._changelog, partition), timeout=_ANSWER_S
-                )[1]
+                partition: watermarks(self._consumer, TopicPartition(self._changelog, partition), _ANSWER_S)[1]
                 for partition in partitions
             }
         except KafkaException as error:

@@ -26,6 +26,7 @@ from streams.shell.acls import readers, replaying
 from streams.shell.admin import LARGEST_RECORD
 from streams.shell.connection import librdkafka
 from streams.shell.log_reader import TIMEOUT_S, read_range, reading
+from streams.shell.watermarks import watermarks
 
 REPLAYED = "backontrack.replayed-from"
 """Header of a record that was put back: `topic/partition/offset` of the original."""
@@ -274,9 +275,9 @@ class Replayer:
     def _ends(self, consumer: Consumer, raw: Consumer, place: Place) -> tuple[int, int]:
         """Where the committed part of a log ends, and the log itself: waits for them to meet while others commit."""
         deadline = time.monotonic() + _TRANSACTION_MS / 1000
-        whole = raw.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)[1]
+        whole = watermarks(raw, TopicPartition(*place), TIMEOUT_S)[1]
         while True:
-            end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)[1]
+            end = watermarks(consumer, TopicPartition(*place), TIMEOUT_S)[1]
             if end >= whole or time.monotonic() > deadline:
                 return end, whole
             time.sleep(_WAIT_S)

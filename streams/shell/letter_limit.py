@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from streams.settings import Settings
 from streams.shell.acls import recovery
 from streams.shell.log_reader import TIMEOUT_S, read_range, reading
+from streams.shell.watermarks import watermarks
 
 WINDOW = 1_000
 """Newest records of a topic partition that are looked at."""
@@ -73,7 +74,7 @@ def records_before(settings: Settings, topic: str, partition: int, offset: int) 
     """
     consumer = Consumer(reading(settings, recovery(settings)))
     try:
-        low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+        low, _ = watermarks(consumer, TopicPartition(topic, partition), TIMEOUT_S)
         batches = read_range(consumer, topic, partition, max(low, offset - WINDOW + 1), offset)
         return low, [_past(message) for batch in batches for message in batch]
     finally:

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams.settings import Settings
 from streams.shell.acls import readers
 from streams.shell.connection import librdkafka
+from streams.shell.watermarks import watermarks
 
 TIMEOUT_S = 30.0
 """Longest wait for an answer, and for the next record."""
@@ -82,7 +83,7 @@ class LogReader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset, and the offset that the next record will get. Raises KafkaException."""
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT_S)
+        low, high = watermarks(self._consumer, TopicPartition(topic, partition), TIMEOUT_S)
         return low, high
 
     def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:

@@ -16,6 +16,7 @@ from streams.shell.connection import librdkafka
 from streams.shell.failure import Cure, Unrecoverable, cure
 from streams.shell.holds import BROKER, DENIED, PATIENCE_S, Holds
 from streams.shell.replica import Replica
+from streams.shell.watermarks import watermarks
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -136,7 +137,7 @@ class ChangelogReader:
         began = time.monotonic()
         while not self._cancelled.is_set():
             try:
-                low, high = self._consumer.get_watermark_offsets(self._assigned, timeout=_ANSWER_S)
+                low, high = watermarks(self._consumer, self._assigned, _ANSWER_S)
             except KafkaException as error:
                 self._wait(error.args[0], time.monotonic() - began)
                 time.sleep(_AGAIN_S)

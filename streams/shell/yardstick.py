@@ -16,6 +16,7 @@ from streams.shell.connection import librdkafka
 from streams.shell.failure import Cure, cure
 from streams.shell.progress import Offsets
 from streams.shell.rotation import Signature, signature
+from streams.shell.watermarks import learn_leaders
 
 
 class NoAnswerError(Exception):
@@ -59,25 +60,33 @@ class Yardstick:
         wanted = [TopicPartition(*place) for place in places]
         try:
             committed = self._committed(wanted or [TopicPartition(self._settings.topic(topics.CONTROL), 0)])
-            ends = self._bounds(wanted, OFFSET_END)
-            new = [place for place in wanted if committed.get(TP(place.topic, place.partition), -1) < 0]
-            committed |= self._bounds(new, OFFSET_BEGINNING)
+            try:
+                return self._offsets(wanted, dict(committed))
+            except KafkaException:
+                # The leader may be another one by now.
+                learn_leaders(self._consumer, {place.topic for place in wanted}, self._timeout_s)
+                return self._offsets(wanted, dict(committed))
         except KafkaException as error:
             why = error.args[0]
             raise NoAnswerError(why.str(), denied=cure(why) is Cure.RIGHT) from error
+
+    def _offsets(self, wanted: list[TopicPartition], committed: dict[TP, int]) -> dict[TP, Offsets]:
+        ends = self._bounds(wanted, OFFSET_END)
+        new = [place for place in wanted if committed.get(TP(place.topic, place.partition), -1) < 0]
+        committed |= self._bounds(new, OFFSET_BEGINNING)
         return {place: Offsets(committed[place], end) for place, end in ends.items() if place in committed}
 
     def _committed(self, places: list[TopicPartition]) -> dict[TP, int]:
-        return self._offsets(self._consumer.committed(places, timeout=self._timeout_s))
+        return self._numbers(self._consumer.committed(places, timeout=self._timeout_s))
 
     def _bounds(self, places: list[TopicPartition], which: int) -> dict[TP, int]:
         if not places:
             return {}
         asked = [TopicPartition(place.topic, place.partition, which) for place in places]
-        return self._offsets(self._consumer.offsets_for_times(asked, timeout=self._timeout_s))
+        return self._numbers(self._consumer.offsets_for_times(asked, timeout=self._timeout_s))
 
     @staticmethod
-    def _offsets(places: Iterable[TopicPartition]) -> dict[TP, int]:
+    def _numbers(places: Iterable[TopicPartition]) -> dict[TP, int]:
         found: dict[TP, int] = {}
         for place in places:
             if place.error is not None:

@@ -13,6 +13,7 @@ from streams.settings import Settings
 from streams.shell.admin import LARGEST_RECORD, Admin
 from streams.shell.changelog import PARTITION_KEY, epoch_of
 from streams.shell.state_codec import decode_partition
+from streams.shell.watermarks import watermarks
 from tests.faults.brokers import Tier
 from tests.faults.logs import Logs, committed_offsets, consumer, read_topic
 from tests.faults.verifier import DECISIONS
@@ -85,7 +86,7 @@ class Application:
         """End offset of each partition of a topic, by its name on the brokers. Raises KafkaException."""
         reader = self._reader()
         return {
-            partition: reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+            partition: watermarks(reader, TopicPartition(topic, partition), 10)[1]
             for partition in range(self.partitions)
         }
 

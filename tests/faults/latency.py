@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 from confluent_kafka import KafkaException, TopicPartition
 
 from streams import topics
+from streams.shell.watermarks import watermarks
 from tests.faults.case import Case
 from tests.faults.logs import committed_offsets, consumer
 
@@ -64,9 +65,7 @@ class Latency:
         while not self._stop.wait(_EVERY_S):
             with contextlib.suppress(KafkaException):
                 ends = {
-                    (name, partition): self._reader.get_watermark_offsets(
-                        TopicPartition(self._prefix + name, partition), timeout=5
-                    )[1]
+                    (name, partition): watermarks(self._reader, TopicPartition(self._prefix + name, partition), 5)[1]
                     for name in topics.RANKS
                     for partition in range(self._partitions)
                 }

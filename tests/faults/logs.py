@@ -156,9 +156,7 @@ class Sampler:
             try:
                 committed = committed_offsets(self._reader, self._prefix, self._partitions)
                 ends = {
-                    partition: self._reader.get_watermark_offsets(
-                        TopicPartition(self._changelog, partition), timeout=5
-                    )[1]
+                    partition: watermarks(self._reader, TopicPartition(self._changelog, partition), 5)[1]
                     for partition in range(self._partitions)
                 }
             except KafkaException:
