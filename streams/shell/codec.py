@@ -26,7 +26,7 @@ from streams.shell.frames import (
     confluent_id,
     single_object_header,
 )
-from streams.shell.registry import NotRegistered, Registry, registry_of
+from streams.shell.registry import NotRegistered, SchemaSource, registry_of
 from streams.shell.schema_safety import SchemaRefused
 from streams.shell.strict import strict
 from streams.topics import BY_NAME, DEAD_LETTERS
@@ -45,9 +45,10 @@ class Codec:
         registry: Replaces the one that the settings name.
     """
 
-    def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
+    def __init__(self, settings: Settings, registry: SchemaSource | None = None) -> None:
         self._settings = settings
-        self._registry = registry or registry_of(settings)
+        self._own = registry_of(settings) if registry is None else None
+        self._registry = registry or self._own
         if settings.framing == "confluent" and self._registry is None:
             raise SettingsError(
                 "BACKONTRACK_FRAMING = confluent needs BACKONTRACK_SCHEMA_REGISTRY: the frame carries its ids"
@@ -80,9 +81,9 @@ class Codec:
         return buffer.getvalue()
 
     def close(self) -> None:
-        """Closes the connection to the registry."""
-        if self._registry is not None:
-            self._registry.close()
+        """Closes the connection to the registry that the settings name."""
+        if self._own is not None:
+            self._own.close()
 
     def _header(self, topic: str) -> bytes:
         newest = schemas.newest(topic)

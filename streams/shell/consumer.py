@@ -20,7 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
-from streams.shell.consumer_thread import GROUP, Fetched, MergedConsumerThread, backoff
+from streams.shell.consumer_thread import GROUP, Fetched, MergedConsumerThread, pauses
 from streams.shell.failure import Cure, Unrecoverable
 from streams.shell.group import Moved, cure
 from streams.shell.holds import BROKER, COMMITTING, DENIED, PATIENCE_S
@@ -89,7 +89,7 @@ class MergedConsumer(driver.Consumer):
         """
         host = self._host
         count = host.metrics.commits.labels
-        again = backoff()
+        again = pauses()
         try:
             with host.holds.after(PATIENCE_S, BROKER, "offsets cannot be committed", COMMITTING):
                 while not self.should_stop:
@@ -101,7 +101,7 @@ class MergedConsumer(driver.Consumer):
                     except (KafkaError, TimeoutError) as error:
                         count("retried").inc()
                         self._judge(error, "offsets cannot be committed", COMMITTING)
-                        await asyncio.sleep(again())
+                        await asyncio.sleep(next(again))
                     else:
                         count("committed").inc()
                         return True
@@ -205,7 +205,7 @@ class MergedConsumer(driver.Consumer):
     async def _bounds(self, turn: int, assigned: list[TP]) -> dict[TP, tuple[int | None, int, int]] | None:
         """As soon as the brokers tell; None when the assignment is over before."""
         host = self._host
-        again = backoff()
+        again = pauses()
         what = "the positions of the input topics are not known"
         try:
             with host.holds.after(PATIENCE_S, BROKER, what, _POSITIONS):
@@ -214,7 +214,7 @@ class MergedConsumer(driver.Consumer):
                         return await self._thread.run(self._thread.bounds(assigned), host.timeout_s)
                     except (KafkaError, TimeoutError) as error:
                         self._judge(error, what, _POSITIONS)
-                        await self.sleep(again())
+                        await self.sleep(next(again))
             return None
         finally:
             host.holds.off(DENIED, _POSITIONS)

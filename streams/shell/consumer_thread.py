@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 
 import structlog
@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.shell import rotation
+from streams.shell.backoff import growing
 from streams.shell.group import commit, committed, knows_coordinator, look_after
 from streams.shell.holds import BROKER
 from streams.shell.host import Hosted
@@ -62,20 +63,19 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Connects, however long no broker answers."""
-        host = cast("Hosted", self.app).host
-        again = backoff()
+        hosted, again = cast("Hosted", self.app), pauses()
         while not self.should_stop:
             try:
                 await super().on_start()
             except (KafkaError, OSError) as error:
-                host.holds.on(BROKER, f"no broker answers: {error}", GROUP)
+                hosted.host.holds.on(BROKER, f"no broker answers: {error}", GROUP)
                 if self._consumer is not None:
-                    rotation.let_go(cast("Hosted", self.app).settings, self._consumer._client)  # noqa: SLF001
+                    rotation.let_go(hosted.settings, self._consumer._client)  # noqa: SLF001  as above
                     await self._consumer.stop()
-                await asyncio.sleep(again())
+                await asyncio.sleep(next(again))
             else:
                 break
-        host.holds.off(BROKER, GROUP)
+        hosted.host.holds.off(BROKER, GROUP)
 
     async def on_thread_stop(self) -> None:
         """Leaves the group and ends the connections, but does not wait for brokers that are away."""
@@ -150,16 +150,9 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
         return look_after(consumer), knows_coordinator(consumer)
 
 
-def backoff() -> Callable[[], float]:
-    """Seconds to wait before the next attempt, and the next, and so on."""
-    waited = _AGAIN_S / 2
-
-    def longer() -> float:
-        nonlocal waited
-        waited = min(_LONGEST_S, waited * 2)
-        return waited
-
-    return longer
+def pauses() -> Iterator[float]:
+    """Between attempts to reach the brokers."""
+    return growing(_AGAIN_S, _LONGEST_S)
 
 
 def _take_more(fetcher: Any, wanted: Iterable[TP], found: dict[TP, list[ConsumerRecord[bytes, bytes]]]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaException
 
 from streams.settings import PREFIX, Settings
+from streams.shell.backoff import growing
 from streams.shell.codec import Codec
 from streams.shell.frames import BadRecord
 from streams.shell.holds import BROKER, RATIO, REGISTRY, Holds
@@ -126,7 +127,7 @@ class Pauses:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="earlier-records")
         loop = asyncio.get_running_loop()
-        pause = _RETRY_S
+        pauses = growing(_RETRY_S, _LONGEST_RETRY_S)
         part = f"earlier records of {topic}/{partition}"
         try:
             while True:
@@ -136,8 +137,7 @@ class Pauses:
                     )
                 except KafkaException as error:
                     self._holds.on(BROKER, f"{part} cannot be read: {error.args[0].str()}", part)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_RETRY_S)
+                await asyncio.sleep(next(pauses))
         finally:
             self._holds.off(BROKER, part)
 

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from streams import topics
 from streams.settings import Settings
-from streams.shell.acls import WORKER, Denied
+from streams.shell.acls import WORKER, Denied, recovery
 from streams.shell.admin import Admin, BrokerUnreachable, Difference
 from streams.shell.connection import librdkafka
 from streams.shell.failure import Cure, Unrecoverable, cure
@@ -92,7 +92,7 @@ def _check(settings: Settings) -> int:
 
 def ends(settings: Settings, partitions: int) -> dict[TP, int]:
     """Where the logs of the input topics end now. Raises Unrecoverable."""
-    consumer = Consumer({**librdkafka(settings), "group.id": f"{settings.app_id}-recovery", "log_level": 0})
+    consumer = Consumer({**librdkafka(settings), "group.id": recovery(settings), "log_level": 0})
     try:
         return {
             TP(settings.topic(name), partition): watermarks(

@@ -12,6 +12,7 @@ from streams.domain.account import AccountState
 from streams.domain.partition import PartitionState
 from streams.settings import Settings
 from streams.shell import rotation
+from streams.shell.acls import recovery
 from streams.shell.connection import librdkafka
 from streams.shell.failure import Cure, Unrecoverable, cure
 from streams.shell.holds import BROKER, DENIED, PATIENCE_S, Holds
@@ -214,7 +215,7 @@ def reader(settings: Settings, *, eof: bool) -> Consumer:
     made = Consumer(
         {
             **librdkafka(settings),
-            "group.id": f"{settings.app_id}-recovery",
+            "group.id": recovery(settings),
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": eof,

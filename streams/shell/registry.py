@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -36,6 +36,16 @@ class NotRegistered(Exception):  # noqa: N818  as above
 
 class NotUsable(NotRegistered):
     """The registry knows the schema, and it is none that can be read with. Asking again will not change it."""
+
+
+class SchemaSource(Protocol):
+    """Where a codec finds schemas that it has not made itself."""
+
+    def schema(self, schema_id: int) -> Any:
+        """The Avro schema with this id, as JSON. Raises NotRegistered and RegistryUnavailable."""
+
+    def id_of(self, subject: str, source: Any) -> int:
+        """Id of a schema under its subject. Raises NotRegistered and RegistryUnavailable."""
 
 
 class Registry:

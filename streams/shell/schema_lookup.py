@@ -18,6 +18,7 @@ import httpx
 from streams import topics
 from streams.settings import Settings
 from streams.shell import schemas
+from streams.shell.backoff import growing
 from streams.shell.failure import Unrecoverable
 from streams.shell.holds import REGISTRY, Holds
 from streams.shell.registry import (
@@ -25,7 +26,6 @@ from streams.shell.registry import (
     TIMEOUT_S,
     NotRegistered,
     NotUsable,
-    Registry,
     RegistryUnavailable,
     answer,
     base,
@@ -34,6 +34,7 @@ from streams.shell.registry import (
     said,
     schema_in,
     schema_question,
+    shown,
 )
 from streams.shell.registry_access import registry_access
 
@@ -64,8 +65,8 @@ class SchemaWanted(RegistryUnavailable):
         self.schema_id = schema_id
 
 
-class SchemaLookup(Registry):
-    """A registry whose answers are remembered. `schema` and `id_of` never wait.
+class SchemaLookup:
+    """Schemas of a registry whose answers are remembered. `schema` and `id_of` never wait.
 
     Args:
         url: As for `Registry`.
@@ -81,7 +82,7 @@ class SchemaLookup(Registry):
         network: httpx.AsyncBaseTransport | None = None,
         client: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(url, client=client)
+        self.shown = shown(url)
         self._made: dict[str, Any] = {
             "base_url": base(url),
             "timeout": TIMEOUT_S,
@@ -124,7 +125,7 @@ class SchemaLookup(Registry):
         for subject, source in subjects.items():
             if subject in self._ids:
                 continue
-            pause = FIRST_PAUSE_S
+            pauses = growing(FIRST_PAUSE_S, LONGEST_PAUSE_S)
             try:
                 while True:
                     try:
@@ -133,8 +134,7 @@ class SchemaLookup(Registry):
                         break
                     except RegistryUnavailable as error:
                         self._holds.on(REGISTRY, str(error), subject)
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE_S)
+                    await asyncio.sleep(next(pauses))
             finally:
                 self._holds.off(REGISTRY, subject)
 
@@ -165,14 +165,14 @@ class SchemaLookup(Registry):
         """Closes the connections."""
         if self._requests is not None:
             await self._requests.aclose()
-        self.close()
 
     async def _learn(self, schema_id: int) -> None:
-        pause = FIRST_PAUSE_S
+        pauses = growing(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         waited_before = schema_id in self._missing
         part = f"schema id {schema_id}"
         try:
             while True:
+                pause = next(pauses)
                 try:
                     return await self._told_when_slow(self._fetch(schema_id), part)
                 except NotRegistered as error:
@@ -184,7 +184,6 @@ class SchemaLookup(Registry):
                     reason = str(error)
                 self._holds.on(REGISTRY, reason, part)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
         finally:
             self._holds.off(REGISTRY, part)
 

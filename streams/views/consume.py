@@ -11,6 +11,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError, KafkaEx
 
 from streams import topics
 from streams.settings import Settings
+from streams.shell.acls import readers
 from streams.shell.codec import Codec
 from streams.shell.connection import librdkafka
 from streams.shell.frames import BadRecord
@@ -83,7 +84,7 @@ class OutputReader:
             {
                 **librdkafka(self.settings),
                 # Required by the client, used for nothing: partitions are assigned by hand, offsets never committed.
-                "group.id": f"{self.settings.app_id}-readers",
+                "group.id": readers(self.settings),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "earliest",
