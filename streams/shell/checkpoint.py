@@ -349,11 +349,13 @@ class Checkpointer:
                         owned.epoch,
                         snapshot.known,
                         owned.since,
-                        owned.trace.header(snapshot.at) if trace.ON else None,
+                        owned.trace.repeated(snapshot.at) if trace.ON else None,
                     )
                 ]
             )
         await self._sender.flush()
+        for snapshot in snapshots:
+            snapshot.owned.trace.confirm()
         if snapshots:
             failpoints.hit("partition_stored")
         letters = [self._records.output(record, None) for snapshot in snapshots for record in snapshot.letters]

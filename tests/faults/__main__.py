@@ -167,7 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs and evidence of all runs here")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a running broker to use instead of one real broker")
     parser.add_argument("--minutes", type=float, help="length of the soak, row 32 (60)")
-    parser.add_argument("--backlog", type=int, help="records that wait at the start of row 27 (1,000,000)")
+    parser.add_argument("--backlog", type=int, help="records that wait at the start of row 27 (200,000)")
     parser.add_argument("--patience", type=float, help="stretches limits of waiting and thins loads (1)")
     parser.add_argument("--list", action="store_true", help="what there is")
     return parser.parse_args()

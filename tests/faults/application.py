@@ -15,8 +15,9 @@ from streams.shell.changelog import PARTITION_KEY, epoch_of
 from streams.shell.state_codec import decode_partition
 from streams.shell.watermarks import watermarks
 from tests.faults.brokers import Tier
-from tests.faults.logs import Logs, committed_offsets, consumer, read_topic
+from tests.faults.logs import Logs, committed_offsets
 from tests.faults.verifier import DECISIONS
+from tests.support.stored import read_topic, reader
 
 PARTITIONS = 4
 _KEEP_ALL = str((1 << 63) - 1)
@@ -129,7 +130,7 @@ class Application:
 
     def _reader(self) -> Consumer:
         if self._group is None:
-            self._group = consumer(self.bootstrap, self.app_id)
+            self._group = reader(self.bootstrap, self.app_id)
         return self._group
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,6 @@ class Brokers:
         self._directory = directory
         self._bootstrap = bootstrap
         self._shared: dict[Tier, Any] = {}
-        self._own = 0
 
     def shared(self, tier: Tier) -> Any:
         """The broker of a tier that rows share; started anew when it does not answer any more."""
@@ -78,8 +78,7 @@ class Brokers:
             return EmbeddedBroker(brokers=3 if fresh else 1)
         if tier is Tier.ONE and self._bootstrap and not fresh:
             return Running(self._bootstrap)
-        self._own += 1
-        directory = self._directory / f"broker-{self._own}"
+        directory = Path(tempfile.mkdtemp(prefix="broker-", dir=self._directory))  # others may keep theirs there too
         if tier is Tier.ONE:
             broker: Any = ProxiedBroker(directory)
         else:

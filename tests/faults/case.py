@@ -254,7 +254,7 @@ class Case(Application):
     @property
     def backlog(self) -> int:
         """Records of a backlog, as asked for."""
-        return int(os.environ.get("FAULTS_BACKLOG", "1000000"))
+        return int(os.environ.get("FAULTS_BACKLOG", "200000"))
 
     @property
     def shortest_session(self) -> str:

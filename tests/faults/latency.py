@@ -13,7 +13,8 @@ from confluent_kafka import KafkaException, TopicPartition
 from streams import topics
 from streams.shell.watermarks import watermarks
 from tests.faults.case import Case
-from tests.faults.logs import committed_offsets, consumer
+from tests.faults.logs import committed_offsets
+from tests.support.stored import reader
 
 _EVERY_S = 0.25
 
@@ -31,7 +32,7 @@ class Latency:
 
     def __init__(self, case: Case) -> None:
         self._prefix, self._partitions = case.prefix, case.partitions
-        self._reader = consumer(case.bootstrap, case.app_id)
+        self._reader = reader(case.bootstrap, case.app_id)
         self._looks: list[_Look] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="latency", daemon=True)

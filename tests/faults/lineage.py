@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import NamedTuple
 
 from streams.shell.changelog import PARTITION_KEY, claim_of, epoch_of, since_of
 from streams.shell.state_codec import decode_partition
 from streams.shell.trace import HEADER
-from tests.faults.logs import Stored
+from tests.support.stored import Stored
 
 RESERVED = b"\x00"
 """No account id begins like this."""
@@ -43,9 +44,14 @@ class Epoch:
     """Mark of the first claim with this number, whose owner it is."""
     ties: set[int] = field(default_factory=set)
     """Offsets of the claims that others made with the same number, after it."""
-    entries: list[tuple[int, int]] = field(default_factory=list)
-    """Order of application: rank and offset."""
+    told: list[tuple[int, int] | None] = field(default_factory=list)
+    """Order of application: rank and offset; None where it was not told."""
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def entries(self) -> list[tuple[int, int]]:
+        """The order of application as far as it is known."""
+        return [entry for entry in takewhile(lambda entry: entry is not None, self.told) if entry is not None]
 
 
 class Lineage:
@@ -104,8 +110,8 @@ class Lineage:
         if trace is None:
             self._found_before(record, key, epoch, live=live)
         else:
-            count, _, order = trace.decode().partition("|")
-            epoch.entries += [(int(r), int(o)) for r, _, o in (e.partition(":") for e in order.split(",") if e)]
+            count, first, order = trace.decode().split("|")
+            self._tell(record, epoch, int(first), order)
             epoch.changes.append(Change(int(count), record, live))
             if epoch.ties:
                 self._one_writer(record, key, epoch, int(count))
@@ -115,6 +121,14 @@ class Lineage:
             self._states.add(record.value)
             if live:
                 self.partition_states.append((record.offset, dict(decode_partition(record.value).applied)))
+
+    def _tell(self, record: Stored, epoch: Epoch, first: int, order: str) -> None:
+        entries = [(int(r), int(o)) for r, _, o in (entry.partition(":") for entry in order.split(",") if entry)]
+        epoch.told += [None] * (first + len(entries) - len(epoch.told))
+        for number, entry in enumerate(entries, first):
+            if epoch.told[number] not in {None, entry}:
+                self._damage("STATE", f"{self._where(record)}: tells another order of application than before")
+            epoch.told[number] = entry
 
     def _unknown(self, record: Stored, key: bytes, number: int) -> None:
         """A claim that came too late is nobody's fault; what its owner writes after it does not count either."""
@@ -137,7 +151,7 @@ class Lineage:
         self._claimed(record, epoch)
         if live:
             self.newest[key] = value
-            if not epoch.entries:
+            if not epoch.told:
                 epoch.base = dict(self.newest)
 
     def _claimed(self, record: Stored, epoch: Epoch) -> None:
@@ -150,7 +164,7 @@ class Lineage:
     def _one_writer(self, record: Stored, key: bytes, epoch: Epoch, count: int) -> None:
         """After a tie, the order of application is that of one owner, and partition states name the first claim."""
         # A state of an account is taken when all that is told was applied; another's count leaves its own out.
-        other = since_of(record.headers) in epoch.ties if key == PARTITION_KEY else count < len(epoch.entries)
+        other = since_of(record.headers) in epoch.ties if key == PARTITION_KEY else count < len(epoch.told)
         if other:
             self._damage("STATE", f"{self._where(record)}: two owners write under the same number")
 

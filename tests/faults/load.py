@@ -16,7 +16,7 @@ from streams.simulation import events
 from streams.simulation.chance import stream
 from streams.simulation.responders import BADLY, HONEST_NO, WELL, answer
 from tests.faults.generator import NOWHERE, WARM_DAYS, History, Ledger, Line, Sent, digest
-from tests.faults.logs import QUIET
+from tests.support.stored import QUIET
 
 INPUTS = tuple(name for name in topics.RANKS if name != topics.CONTROL)
 

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams import topics
 from streams.shell.watermarks import watermarks
-
-QUIET = {"log_level": 0, "log.connection.close": False}
-
-
-class Stored(NamedTuple):
-    """A record as it lies in a log. Headers in order; `time` in ms."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    time: int
-
-    def header(self, name: str) -> bytes | None:
-        """The last header of a name."""
-        return dict(self.headers).get(name)
+from tests.support.stored import Stored, reader
 
 
 @dataclass
@@ -57,65 +40,6 @@ class Sample(NamedTuple):
     ends: dict[int, int]
 
 
-def consumer(bootstrap: str, group: str) -> Consumer:
-    """A client that reads without being a member of anything."""
-    return Consumer(
-        {
-            **QUIET,
-            "bootstrap.servers": bootstrap,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "fetch.message.max.bytes": 8 << 20,
-        }
-    )
-
-
-def read_topic(
-    bootstrap: str, topic: str, timeout: float = 180.0, told: Callable[[int], None] = lambda _records: None
-) -> list[Stored]:
-    """Every record of a topic, partition by partition. Raises TimeoutError; a topic that does not exist is empty."""
-    reader = consumer(bootstrap, "oracle")
-    found: list[Stored] = []
-    try:
-        metadata = reader.list_topics(topic, timeout=30).topics.get(topic)
-        if metadata is None or metadata.error is not None:
-            return []
-        for partition in sorted(metadata.partitions):
-            low, high = watermarks(reader, TopicPartition(topic, partition), timeout)
-            if low == high:
-                continue
-            reader.assign([TopicPartition(topic, partition, low)])
-            position, deadline = low, time.monotonic() + timeout
-            while position < high:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{topic}/{partition} could be read up to {position} of {high} only")
-                batch = reader.consume(10_000, 0.2)
-                for message in batch:
-                    error = message.error()
-                    if error is not None:
-                        if error.code() == KafkaError._PARTITION_EOF:
-                            position = high
-                        continue
-                    offset = message.offset() or 0
-                    position = offset + 1
-                    found.append(
-                        Stored(
-                            partition,
-                            offset,
-                            message.key(),  # type: ignore[arg-type]  # bytes: no deserializer is set
-                            message.value(),  # type: ignore[arg-type]
-                            tuple(message.headers() or ()),  # type: ignore[arg-type]
-                            message.timestamp()[1],
-                        )
-                    )
-                told(len(batch))
-    finally:
-        reader.close()
-    return found
-
-
 def committed_offsets(reader: Consumer, prefix: str, partitions: int) -> dict[tuple[str, int], int]:
     """Next offsets of the reader's group; only those that were ever committed. Raises KafkaException."""
     wanted = [TopicPartition(prefix + name, partition) for name in topics.RANKS for partition in range(partitions)]
@@ -136,7 +60,7 @@ class Sampler:
         self.samples: list[Sample] = []
         self._prefix, self._partitions, self._every_s = prefix, partitions, every_s
         self._changelog = topics.changelog(app_id)
-        self._reader = consumer(bootstrap, app_id)
+        self._reader = reader(bootstrap, app_id)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 

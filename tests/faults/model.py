@@ -38,8 +38,9 @@ from streams.shell.state_codec import (
 from tests.faults.differences import differences
 from tests.faults.expected import Decided, Expected, name_of
 from tests.faults.lineage import RESERVED, Change, Damage, Epoch, Lineage
-from tests.faults.logs import Logs, Stored
+from tests.faults.logs import Logs
 from tests.faults.order import merged
+from tests.support.stored import Stored
 
 _NAMES = {rank: name for name, rank in topics.RANKS.items()}
 

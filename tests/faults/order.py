@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from streams import topics
 from streams.domain.validate import LATEST
-from tests.faults.logs import Stored
+from tests.support.stored import Stored
 
 
 def merged(inputs: Mapping[str, Mapping[int, Stored]], marks: Mapping[str, int]) -> list[tuple[int, int]]:

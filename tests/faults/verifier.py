@@ -23,8 +23,9 @@ from streams import topics
 from streams.domain.partitioner import partition_of
 from tests.faults.expected import Expected
 from tests.faults.generator import NOWHERE, Ledger, digest
-from tests.faults.logs import Logs, Stored
+from tests.faults.logs import Logs
 from tests.faults.model import Model
+from tests.support.stored import Stored
 
 DECISIONS = (topics.INTERVENTIONS, topics.OUTCOMES, topics.SUPPRESSED)
 KINDS = ("LOST", "ALIEN", "WRONG", "UNEXPLAINED", "ORDER", "STATE", "DLQ", "OFFSETS", "HEALTH", "LEDGER", "HOLLOW")

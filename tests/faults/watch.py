@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaException
 
 from streams import topics
-from tests.faults.case import Case, CaseFailed
+from tests.faults.case import Case, CaseFailed, Mix
 from tests.support.cgroup import resident_bytes
 from tests.support.worker import WorkerProcess
 
@@ -101,3 +101,15 @@ def steady(case: Case, seconds: float = 180.0) -> None:
     """Returns when the warm-up is worked off: what comes after is due to a fault."""
     case.progress(timeout=seconds * case.patience)
     recovered(case, seconds * case.patience, "warm_up_s")
+
+
+def at_rest(case: Case) -> None:
+    """Returns when some load was applied by a worker, and both have ended: nothing writes any more."""
+    load = case.load(rate=150, accounts=60, mix=Mix(poison=0.005)).start()
+    case.worker("w1", checkpoint_interval="300ms")
+    case.progress()
+    recovered(case, 120, "start_s")
+    case.pause(5)
+    load.stop()
+    case.wait(lambda: case.lag() == 0, "everything applied", 120)
+    case.stop_workers()

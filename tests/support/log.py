@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from streams import topics
 from streams.domain.partitioner import partition_of
@@ -20,8 +19,8 @@ from streams.shell.changelog import PARTITION_KEY, SCHEMA_PREFIX
 from streams.shell.codec import Codec
 from streams.shell.envelope import headers, health_headers
 from streams.shell.state_codec import encode_account, encode_partition
-from streams.shell.watermarks import watermarks
 from tests.support import offline
+from tests.support.stored import read_topic
 
 START = 1_700_000_000_000 - 1_700_000_000_000 % DAY
 """A day in November 2023, ms."""
@@ -186,34 +185,10 @@ class Record(NamedTuple):
 
 def read_all(bootstrap: str, topic: str, timeout: float = 60.0) -> list[Record]:
     """Every record of a topic, partition by partition."""
-    consumer = Consumer({**_QUIET, "bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False})
-    found: list[Record] = []
-    try:
-        for partition in sorted(consumer.list_topics(topic, timeout=timeout).topics[topic].partitions):
-            low, high = watermarks(consumer, TopicPartition(topic, partition), timeout)
-            if low == high:
-                continue
-            consumer.assign([TopicPartition(topic, partition, low)])
-            position, deadline = low, time.monotonic() + timeout
-            while position < high:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{topic}/{partition} stands at {position} of {high}")
-                for message in consumer.consume(10_000, 0.2):
-                    if message.error() is None:
-                        position = message.offset() + 1
-                        found.append(
-                            Record(
-                                partition,
-                                message.offset(),
-                                message.key(),
-                                message.value(),
-                                dict(message.headers() or ()),
-                                message.timestamp()[1],
-                            )
-                        )
-    finally:
-        consumer.close()
-    return found
+    return [
+        Record(found.partition, found.offset, found.key, found.value, dict(found.headers), found.time)  # type: ignore[arg-type]  # all our outputs have keys and values
+        for found in read_topic(bootstrap, topic, timeout)
+    ]
 
 
 def _scorer() -> Any:

@@ -20,6 +20,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -331,3 +332,13 @@ def _fetch() -> None:
             archive.extractall(unpacked, filter="data")
         with contextlib.suppress(OSError):  # another run was quicker
             unpacked.rename(home)
+
+
+@contextlib.contextmanager
+def named_in_settings(url: str) -> Iterator[None]:
+    """While it lasts, settings that are read in this process name the registry."""
+    os.environ["BACKONTRACK_SCHEMA_REGISTRY"] = url
+    try:
+        yield
+    finally:
+        del os.environ["BACKONTRACK_SCHEMA_REGISTRY"]

@@ -10,8 +10,8 @@ from streams.shell.changelog import SCHEMA_PREFIX
 from streams.shell.frames import single_object_header
 from streams.shell.state_codec import account_codec, learn
 from tests.faults.case import Case, CaseFailed, Mix, Row, Tier, Worker
-from tests.faults.logs import read_topic
 from tests.support.release import next_release
+from tests.support.stored import read_topic
 
 
 def run(case: Case) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from streams.shell.changelog import ACCOUNTS, EPOCH, PARTITION_KEY, SINCE
-from tests.faults.case import Case, CaseFailed, Mix, Row, Tier
-from tests.faults.logs import Stored, read_topic
+from tests.faults.case import Case, CaseFailed, Row, Tier
+from tests.faults.watch import at_rest
+from tests.support.stored import Stored, read_topic
 
 LIMIT_S = 60.0
 _BATCH_HEADER = 61
@@ -22,14 +23,7 @@ _BATCH_HEADER = 61
 
 def run(case: Case) -> None:
     """The next worker stops and says what to do; when the record is right again, all goes on as if nothing had been."""
-    load = case.load(rate=150, accounts=60, mix=Mix(poison=0.005)).start()
-    case.worker("w1", checkpoint_interval="300ms")
-    case.progress()
-    case.recovered(120, "start_s")
-    case.pause(5)
-    load.stop()
-    case.wait(lambda: case.lag() == 0, "everything applied", 120)
-    case.stop_workers()
+    at_rest(case)
     case.fault(f"the changelog is damaged: {case.variant}")
     mend = _on_disk(case) if case.variant == "bytes" else _on_topic(case)
     worker = case.worker("w2", "--until-caught-up")

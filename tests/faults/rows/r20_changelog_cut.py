@@ -8,9 +8,10 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.shell.changelog import EPOCH
-from tests.faults.case import Case, CaseFailed, Mix, Row, Tier
-from tests.faults.logs import Stored, read_topic
+from tests.faults.case import Case, CaseFailed, Row, Tier
+from tests.faults.watch import at_rest
 from tests.support.compaction import EAGER, configure
+from tests.support.stored import Stored, read_topic
 
 LIMIT_S = 60.0
 _FILLER = b"filler"
@@ -18,14 +19,7 @@ _FILLER = b"filler"
 
 def run(case: Case) -> None:
     """What is left of a log that begins late is recovered in time, to the byte; what is missing is named."""
-    load = case.load(rate=150, accounts=60, mix=Mix(poison=0.005)).start()
-    case.worker("w1", checkpoint_interval="300ms")
-    case.progress()
-    case.recovered(120, "start_s")
-    case.pause(5)
-    load.stop()
-    case.wait(lambda: case.lag() == 0, "everything applied", 120)
-    case.stop_workers()
+    at_rest(case)
     case.verify(hollow_ok=True)
     before = _newest(case)
     case.fault(f"the changelog is {case.variant}")

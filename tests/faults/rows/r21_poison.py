@@ -10,8 +10,8 @@ import psutil
 
 from streams import topics
 from tests.faults.case import Case, CaseFailed, Mix, Row, Sent, Tier
-from tests.faults.logs import read_topic
 from tests.fuzz.mutate import poison
+from tests.support.stored import read_topic
 
 FLOOD = 100_000
 SMALL_FLOOD = 3_000

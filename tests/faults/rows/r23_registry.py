@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
@@ -21,7 +20,7 @@ from streams.shell.frames import confluent_header
 from tests.faults.case import Case, CaseFailed, Mix, Row, Tier, Worker
 from tests.faults.load import Load
 from tests.faults.watch import alive
-from tests.support.registry import FaultyRegistry, Mode, RealRegistry, unavailable_reason
+from tests.support.registry import FaultyRegistry, Mode, RealRegistry, named_in_settings, unavailable_reason
 
 SUBJECT = "usage-events-value"
 STALL = "25s"
@@ -84,7 +83,7 @@ def run(case: Case) -> None:
         _late(case, registry, framed, worker)
         _never(case, load, worker)
         alive([worker])
-        with _environment("BACKONTRACK_SCHEMA_REGISTRY", registry.url):
+        with named_in_settings(registry.url):
             case.finish(dup_bound=0)
 
 
@@ -180,16 +179,6 @@ def _backs_off(case: Case, asked: list[float]) -> None:
     if len(pauses) < 3 or pauses[-1] < 2 * pauses[0]:
         raise CaseFailed(f"the pauses between questions do not grow: {pauses}")
     case.worst("questions_a_minute", 60 * len(asked) / max(1.0, asked[-1] - asked[0]))
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """The model reads with the same registry."""
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
 
 
 ROW = Row(

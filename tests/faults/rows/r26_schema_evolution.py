@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from streams.shell.codec import Codec
 from streams.shell.frames import confluent_header, single_object_header
 from tests.faults.case import Case, CaseFailed, Mix, Row, Tier
 from tests.faults.load import Load
-from tests.support.registry import FaultyRegistry, set_compatibility
+from tests.support.registry import FaultyRegistry, named_in_settings, set_compatibility
 
 _ROOT = Path(schemas.__file__).parents[2]
 _V4_RECORDS = 20
@@ -115,7 +114,7 @@ def _registry(case: Case) -> None:
             raise CaseFailed("the registry took version 4")
         set_compatibility(registry.url, subject, "NONE")
         _send_v4(case, load, made, "undecodable")
-        with _environment("BACKONTRACK_SCHEMA_REGISTRY", registry.url):
+        with named_in_settings(registry.url):
             case.finish(dup_bound=0)
 
 
@@ -192,16 +191,6 @@ def _schemas(directory: Path) -> Iterator[None]:
     finally:
         schemas.directory = before
         schemas.versions.cache_clear()
-
-
-@contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """The model reads with the same registry."""
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        del os.environ[name]
 
 
 ROW = Row(

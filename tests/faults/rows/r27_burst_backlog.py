@@ -21,7 +21,7 @@ def run(case: Case) -> None:
         workers = [case.worker("w1"), case.worker("w2")]
         case.progress()
         case.recovered(120 * case.patience, "start_s")
-        watch = _Watch(workers)
+        watch = _Watch(case, workers)
         case.fault("five times the load")
         load.rate = 5 * RATE
         deadline = time.monotonic() + BURST_S
@@ -40,7 +40,7 @@ def run(case: Case) -> None:
         began, sent = time.monotonic(), load.sent
         workers = [case.worker("w1"), case.worker("w2")]
         case.progress(timeout=120 * case.patience)
-        watch = _Watch(workers)
+        watch = _Watch(case, workers)
         while case.lag() > 6 * RATE:
             watch.look()
             case.told(f"{case.lag():,} records wait")
@@ -61,7 +61,9 @@ def run(case: Case) -> None:
 class _Watch:
     """Memory and assignments of workers from now on."""
 
-    def __init__(self, workers: list[Worker]) -> None:
+    def __init__(self, case: Case, workers: list[Worker]) -> None:
+        # What the changelog has first is a claim: the partitions come a moment later.
+        case.wait(lambda: all(worker.output.count(_TAKEN) for worker in workers), "every worker has partitions")
         self._processes = [psutil.Process(worker.process.pid) for worker in workers]
         self._first = [process.memory_info().rss for process in self._processes]
         self._most = list(self._first)

@@ -9,7 +9,7 @@ from streams.shell.changelog import PARTITION_KEY
 from streams.shell.state_codec import decode_partition
 from tests.faults.case import Case, CaseFailed, Mix, Row, Tier
 from tests.faults.generator import WARM_DAYS
-from tests.faults.logs import read_topic
+from tests.support.stored import read_topic
 
 SECONDS = 20
 _BEHIND_S = 15.0

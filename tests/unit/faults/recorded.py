@@ -20,7 +20,8 @@ from streams.shell.frames import BadRecord
 from streams.shell.state_codec import decode_account, decode_partition, encode_account, encode_partition
 from streams.shell.trace import HEADER, Trace
 from tests.faults.generator import History, Ledger, Line, Mix, Sent, digest
-from tests.faults.logs import Logs, Sample, Stored
+from tests.faults.logs import Logs, Sample
+from tests.support.stored import Stored
 
 PARTITIONS = 2
 APP = "recorded"
@@ -132,8 +133,11 @@ class _Owner:
     def _change(self, key: bytes, value: bytes, *, traced: bool = True) -> None:
         made: dict[str, bytes | None] = {EPOCH: b"%d" % self.epoch}
         if traced:
-            made[HEADER] = self.trace.header(self.trace.count)
+            tell = self.trace.repeated if key == PARTITION_KEY else self.trace.header
+            made[HEADER] = tell(self.trace.count)
         self._append(self.run.logs.changelog, key, value, made, 0)
+        if key == PARTITION_KEY:
+            self.trace.confirm()
 
     def _append(
         self,

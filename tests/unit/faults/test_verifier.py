@@ -13,8 +13,9 @@ from streams.shell.changelog import CLAIM, EPOCH, PARTITION_KEY, SINCE
 from streams.shell.state_codec import decode_account, encode_account, encode_partition
 from streams.shell.trace import HEADER
 from tests.faults.generator import NOWHERE, Ledger
-from tests.faults.logs import Logs, Stored
+from tests.faults.logs import Logs
 from tests.faults.verifier import Verdict, verify
+from tests.support.stored import Stored
 from tests.unit.faults.recorded import Recorded, record_run
 
 
@@ -150,14 +151,45 @@ def test_account_that_was_never_stored_is_found(run: Recorded) -> None:
     assert _verify(run).found["STATE"] >= 1
 
 
-def test_record_that_was_passed_over_is_found(run: Recorded) -> None:
+def test_order_that_a_refused_record_told_is_known_from_the_state_of_its_partition(run: Recorded) -> None:
+    """A state that the brokers refused is not sent again once there is a newer one; what it told is not lost."""
+    log = run.logs.changelog
+    told = [place for place, record in enumerate(log) if _account(record) and b":" in (record.header(HEADER) or b"")]
+    assert told
+    newest = {(record.partition, record.key): place for place, record in enumerate(log)}
+    place = next(place for place in told if newest[log[place].partition, log[place].key] != place)
+    del log[place]
+    verdict = _verify(run)
+    assert verdict.passed, verdict.words
+
+
+def _entries(record: Stored) -> tuple[int, list[bytes]]:
+    """Number of the first record that a state tells of, and what it tells."""
+    _, first, order = (record.header(HEADER) or b"0|0|").split(b"|")
+    return int(first), order.split(b",") if order else []
+
+
+def _told(run: Recorded) -> tuple[int, bytes | None, dict[int, bytes]]:
+    """Partition, owner and the order that this owner tells, by number."""
+    partition, owner = next((r.partition, r.header(EPOCH)) for r in run.logs.changelog if _entries(r)[1])
+    mine = [r for r in run.logs.changelog if (r.partition, r.header(EPOCH)) == (partition, owner)]
+    return partition, owner, {n: entry for r in mine for n, entry in enumerate(_entries(r)[1], _entries(r)[0])}
+
+
+def _retell(run: Recorded, partition: int, owner: bytes | None, changed: dict[int, bytes]) -> None:
+    """Changes what the owner tells, wherever it tells it."""
     for place, record in enumerate(run.logs.changelog):
-        trace = record.header(HEADER)
-        if trace and b"|2:" in trace and record.offset > 20:
-            count, _, order = trace.partition(b"|")
-            made = {**dict(record.headers), HEADER: count + b"|" + b",".join([b"2:99999", *order.split(b",")[1:]])}
-            run.logs.changelog[place] = record._replace(headers=tuple(made.items()))
-            break
+        first, entries = _entries(record)
+        if entries and (record.partition, record.header(EPOCH)) == (partition, owner):
+            order = b",".join(changed.get(number, entry) for number, entry in enumerate(entries, first))
+            count = (record.header(HEADER) or b"").split(b"|")[0]
+            run.logs.changelog[place] = _with(record, **{HEADER: b"%s|%d|%s" % (count, first, order)})
+
+
+def test_record_that_was_passed_over_is_found(run: Recorded) -> None:
+    partition, owner, told = _told(run)
+    number = next(number for number in sorted(told) if number > 20 and told[number].startswith(b"2:"))
+    _retell(run, partition, owner, {number: b"2:99999"})
     verdict = _verify(run)
     assert verdict.found["LOST"] >= 1
 
@@ -278,7 +310,7 @@ def test_state_of_a_former_owner_is_ignored_and_counted(run: Recorded) -> None:
     late = [r for r in run.logs.changelog if r.partition == 0 and r.header(EPOCH) == b"1" and _account(r)][-1]
     end = max(r.offset for r in run.logs.changelog if r.partition == 0)
     count = (late.header(HEADER) or b"").partition(b"|")[0]
-    made = {**dict(late.headers), HEADER: count + b"|"}
+    made = {**dict(late.headers), HEADER: count + b"|0|"}
     run.logs.changelog.append(late._replace(offset=end + 1, headers=tuple(made.items())))
     verdict = _verify(run)
     assert verdict.passed, verdict.words
@@ -362,15 +394,9 @@ def test_records_applied_out_of_the_order_of_the_log_are_found(run: Recorded) ->
     verdict = _verify(run)
     assert verdict.passed, verdict.words
     assert verdict.figures["ordered"] > 100
-    for place, record in enumerate(run.logs.changelog):
-        count, _, order = (record.header(HEADER) or b"").partition(b"|")
-        entries = order.split(b",")
-        swap = next((n for n in range(len(entries) - 1) if entries[n][:2] != entries[n + 1][:2]), None)
-        if swap is not None:
-            entries[swap : swap + 2] = reversed(entries[swap : swap + 2])
-            made = {**dict(record.headers), HEADER: count + b"|" + b",".join(entries)}
-            run.logs.changelog[place] = record._replace(headers=tuple(made.items()))
-            break
+    partition, owner, told = _told(run)
+    swap = next(number for number in sorted(told)[1:] if told[number][:2] != told[number - 1][:2])
+    _retell(run, partition, owner, {swap: told[swap - 1], swap - 1: told[swap]})
     assert _verify(run).found["ORDER"] == 1
 
 
