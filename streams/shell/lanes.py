@@ -102,12 +102,16 @@ class PartitionLanes:
             lane.size -= _size(record)
         return records
 
-    def lag(self, topic: str, applied: int) -> int:
-        """Records of the topic on the broker beyond the `applied` offset, as far as known."""
+    def lag(self, topic: str, applied: int, end: int = 0) -> int:
+        """Records of the topic on the broker beyond the `applied` offset, as far as known.
+
+        `end` is where the log was last heard to end: a full lane is not fetched for, and so learns of no later one.
+        """
         lane = self.topics[topic]
-        if not lane.more and not lane.buffer and applied >= lane.handed:
+        end = max(end, lane.end)
+        if lane.position >= end and not lane.buffer and applied >= lane.handed:
             return 0  # what is left, if anything, are markers that are never handed out
-        return max(0, lane.end - applied - 1)
+        return max(0, end - applied - 1)
 
     def reading(self, topic: str) -> tuple[int, int, bool]:
         """Next offset to fetch, newest offset handed on, and whether nothing that was fetched waits between them."""

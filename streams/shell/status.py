@@ -12,7 +12,7 @@ from streams.shell.checkpoint import Checkpointer
 from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
 from streams.shell.ownership import Ownership
-from streams.shell.progress import Reached, Stall, View
+from streams.shell.progress import Offsets, Reached, Stall, View
 from streams.shell.table import AccountTable
 
 
@@ -42,6 +42,7 @@ class Status:
         self._holds = holds
         self._phase = 0
         self._recovering = False
+        self._ends: Mapping[TP, int] = {}
         self.lanes: Mapping[int, PartitionLanes] = {}
         self.stall: Stall | None = None
         """What the watchdog has found; None while the worker progresses."""
@@ -50,6 +51,10 @@ class Status:
         """A new assignment flows."""
         self._phase += 1
         self.lanes = lanes
+
+    def on_offsets(self, found: Mapping[TP, Offsets]) -> None:
+        """The watchdog has asked the brokers; called from its thread."""
+        self._ends = {place: offsets.end for place, offsets in found.items()}
 
     def on_ownership(self, *, recovering: bool) -> None:
         """Partitions begin or end being recovered, or are given back."""
@@ -64,8 +69,8 @@ class Status:
             if owned is None:
                 continue
             for topic in topics.RANKS:
-                applied = owned.fold.state.applied.get(topic, -1)
-                found[topic, partition] = lanes.lag(self._settings.topic(topic), applied)
+                name, applied = self._settings.topic(topic), owned.fold.state.applied.get(topic, -1)
+                found[topic, partition] = lanes.lag(name, applied, self._ends.get(TP(name, partition), 0))
         return found
 
     def caught_up(self, targets: Mapping[TP, int]) -> bool:

@@ -8,7 +8,7 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -37,7 +37,7 @@ from streams.shell.ownership import Ownership, copartitioned
 from streams.shell.pauses import Pauses
 from streams.shell.preflight import ends, patient_preflight, preflight
 from streams.shell.producer import Sender
-from streams.shell.progress import Stall
+from streams.shell.progress import Offsets, Stall
 from streams.shell.server import ProbeServer
 from streams.shell.status import Status
 from streams.shell.table import AccountTable
@@ -117,11 +117,12 @@ class StreamWorker:
         self.server = ProbeServer(registry, self.status.not_live, self.status.not_ready, self.status.holds)
         self.ticker = Ticker(settings, self.table, self.sender, codec)
         self.app = create_app(settings, self)
+        self._yardstick = Yardstick(settings, answer_timeout_s(settings))
         self.watchdog = Watchdog(
             settings,
             self.holds,
             self.status.view,
-            Yardstick(settings, answer_timeout_s(settings)).ask,
+            self._offsets,
             self.fail,
             self._loops,
             self._found,
@@ -275,6 +276,11 @@ class StreamWorker:
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return await cast("MergedConsumer", self.app.consumer).commit_applied(offsets)
+
+    def _offsets(self, places: Iterable[TP]) -> dict[TP, Offsets]:
+        found = self._yardstick.ask(places)
+        self.status.on_offsets(found)
+        return found
 
     async def _is_member(self) -> bool | None:
         return await cast("MergedConsumer", self.app.consumer).is_member(self.app.consumer_generation_id)

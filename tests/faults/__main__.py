@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,8 @@ _UNLISTED = {32}
 
 def main() -> int:
     """Runs what was asked for; 1 when a run has failed."""
+    # Asked to end, it ends its brokers and workers too.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     asked = _arguments()
     chosen = _chosen(asked)
     if asked.list:

@@ -90,6 +90,12 @@ def test_lag_counts_what_is_not_applied() -> None:
     assert lanes.lag("usage", 9) == 10
 
 
+def test_lag_counts_what_is_known_of_from_elsewhere() -> None:
+    lanes = _lanes(usage=(10, 15))
+    assert lanes.lag("usage", 9, 30) == 20
+    assert lanes.lag("usage", 9, 12) == 5
+
+
 def test_markers_at_the_end_are_no_lag() -> None:
     """The last offset is a transaction marker: position passes it, but no record is ever handed out."""
     lanes = _lanes(usage=(0, 2))

@@ -11,7 +11,7 @@ from streams.shell import holds as hold
 from streams.shell.census import Census
 from streams.shell.holds import Holds
 from streams.shell.lanes import PartitionLanes
-from streams.shell.progress import Reached, Stall
+from streams.shell.progress import Offsets, Reached, Stall
 from streams.shell.status import Status
 from tests.support.shell import piece, settings, table, usage
 
@@ -46,6 +46,15 @@ async def test_lag_is_what_is_not_applied() -> None:
     await bench.apply(0)
     assert bench.status.lag()[topics.USAGE, 0] == 1
     assert sum(bench.status.lag().values()) == 1
+
+
+async def test_lag_grows_while_nothing_is_fetched() -> None:
+    """A partition that waits has full lanes; the fetcher does not learn where its log ends by now."""
+    bench = Bench()
+    await bench.apply(0, 1)
+    place = TP(settings().topic(topics.USAGE), 0)
+    bench.status.on_offsets({place: Offsets(2, 50)})
+    assert bench.status.lag()[topics.USAGE, 0] == 48
 
 
 async def test_caught_up_when_all_before_the_targets_is_applied() -> None:
