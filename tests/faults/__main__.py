@@ -1,6 +1,7 @@
 """Runs rows of the fault plan and reports.
 
-python -m tests.faults                     all rows, each with its seeds
+python -m tests.faults                     all rows, once
+python -m tests.faults --seeds 3 --jobs 3  all rows with three seeds, three runs at a time
 python -m tests.faults --row 7 --seed 3    one run of one row
 python -m tests.faults --list              what there is
 """
@@ -8,23 +9,21 @@ python -m tests.faults --list              what there is
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
 import signal
 import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tests.faults.brokers import Brokers, Tier
-from tests.faults.case import Case, CaseFailed, Row
-from tests.faults.report import Run, run_of, table, write_evidence, write_json
+from tests.faults.case import Row
+from tests.faults.parallel import in_parallel
+from tests.faults.perform import perform
+from tests.faults.report import Run, table, write_json
 from tests.faults.rows import all_rows, rows_of
 from tests.support.kafka import unavailable_reason
 
@@ -47,17 +46,19 @@ def main() -> int:
             os.environ[f"FAULTS_{name.upper()}"] = str(getattr(asked, name))
     directory = asked.keep or Path(tempfile.mkdtemp(prefix="backontrack-faults-"))
     directory.mkdir(parents=True, exist_ok=True)
-    brokers = Brokers(directory, asked.bootstrap)
     runs: list[Run] = []
+    plan = list(_plan(asked, chosen))
+    done = _together(asked, plan) if asked.jobs > 1 and len(plan) > 1 else _alone(asked, plan, directory)
     try:
-        for row, tier, variant, seed in _plan(asked, chosen):
-            runs.append(perform(row, tier, seed, brokers, directory, variant, keep=asked.keep is not None))
+        for run in done:
+            runs.append(run)
+            _tell(run)
             if asked.json:
                 write_json(asked.json, runs)
     except KeyboardInterrupt:
         console.print("[yellow]interrupted[/]")
     finally:
-        brokers.close()
+        done.close()
     console.print(table(runs))
     failed = [run for run in runs if not run.passed]
     for run in failed:
@@ -68,52 +69,39 @@ def main() -> int:
     return int(bool(failed) or not runs)
 
 
-def perform(
-    row: Row, tier: Tier, seed: int, brokers: Brokers, directory: Path, variant: str = "", *, keep: bool = False
-) -> Run:
-    """Runs one case to its end, whatever that is."""
-    name = "-".join(filter(None, (f"r{row.number:02d}", tier.value, variant, f"s{seed}")))
-    place = directory / f"{name}-{int(time.time() * 1000) % 100_000_000:08d}"
-    place.mkdir(parents=True)
-    began = time.monotonic()
-    error = ""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name)
+Planned = tuple[Row, Tier, str, int]
+"""A row, where, its variant, and the seed."""
 
-        def told(text: str) -> None:
-            bar.update(task, description=f"{name}: {text}")
 
-        told("brokers")
-        broker = brokers.own(tier) if row.own_broker else brokers.shared(tier)
-        try:
-            with Case(row, tier, seed, broker, place, variant, told) as case:
-                try:
-                    row.run(case)
-                    _limits(row, case)
-                except CaseFailed as failed:
-                    error = str(failed)
-                except Exception as failed:  # noqa: BLE001  the next run goes on
-                    error = f"{type(failed).__name__}: {failed}\n{traceback.format_exc()}"
-                if error and case.logs is None:
-                    with contextlib.suppress(Exception):  # evidence only: the brokers may be gone
-                        case.read()
-        finally:
-            if row.own_broker:
-                broker.close()
-    run = run_of(case, time.monotonic() - began, error)
-    if error:
-        write_evidence(case, run)
-    elif not keep:
-        shutil.rmtree(place, ignore_errors=True)
+def _alone(asked: argparse.Namespace, plan: list[Planned], directory: Path) -> Generator[Run]:
+    brokers = Brokers(directory, asked.bootstrap)
+    try:
+        for row, tier, variant, seed in plan:
+            yield perform(row, tier, seed, brokers, directory, variant, keep=asked.keep is not None)
+    finally:
+        brokers.close()
+
+
+def _together(asked: argparse.Namespace, plan: list[Planned]) -> Generator[Run]:
+    """Rows whose figures are about speed or memory come last, and one by one."""
+    given = [f"--{name}={getattr(asked, name)}" for name in ("bootstrap", "keep") if getattr(asked, name)]
+    for alone in (False, True):
+        jobs = [
+            (f"--row={row.number}", f"--tier={tier.value}", f"--variant={variant}", f"--seed={seed}", *given)
+            for row, tier, variant, seed in plan
+            if row.alone is alone
+        ]
+        yield from in_parallel(list(dict.fromkeys(jobs)), 1 if alone else asked.jobs)
+
+
+def _tell(run: Run) -> None:
     mark = "[green]passed[/]" if run.passed else "[red]failed[/]"
     figures = ", ".join(f"{key} {value:,g}" for key, value in run.figures.items())
     console.print(
         f"{mark} {run.name} in {run.seconds:.0f} s, DUP {run.found.get('DUP', 0)}: {figures}", highlight=False
     )
-    if error:
-        console.print(error, highlight=False, markup=False)
-    return run
+    if run.error:
+        console.print(run.error, highlight=False, markup=False)
 
 
 def _chosen(asked: argparse.Namespace) -> list[Row]:
@@ -125,16 +113,7 @@ def _chosen(asked: argparse.Namespace) -> list[Row]:
     return found
 
 
-def _limits(row: Row, case: Case) -> None:
-    for name, limit in row.limits.items():
-        value = case.figures.get(name)
-        if value is None:
-            raise CaseFailed(f"the figure {name} was not taken")
-        if value > limit:
-            raise CaseFailed(f"{name} is {value:g}, at most {limit:g} is allowed")
-
-
-def _plan(asked: argparse.Namespace, rows: list[Row]) -> Iterator[tuple[Row, Tier, str, int]]:
+def _plan(asked: argparse.Namespace, rows: list[Row]) -> Iterator[Planned]:
     for row in rows:
         for tier in row.tiers:
             if asked.tier and tier.value not in asked.tier:
@@ -145,7 +124,7 @@ def _plan(asked: argparse.Namespace, rows: list[Row]) -> Iterator[tuple[Row, Tie
             for variant in row.variants:
                 if asked.variant and variant not in asked.variant:
                     continue
-                seeds = [asked.seed] if asked.seed is not None else range(1, (asked.seeds or row.seeds) + 1)
+                seeds = [asked.seed] if asked.seed is not None else range(1, asked.seeds + 1)
                 for seed in seeds:
                     yield row, tier, variant, seed
 
@@ -154,7 +133,7 @@ def _list(rows: list[Row]) -> None:
     for row in rows:
         variants = f", {len(row.variants)} variants" if len(row.variants) > 1 else ""
         tiers = "+".join(tier.value for tier in row.tiers)
-        console.print(f"{row.number:>3}  {row.title}  ({tiers}, {row.seeds} seeds{variants})", highlight=False)
+        console.print(f"{row.number:>3}  {row.title}  ({tiers}{variants})", highlight=False)
 
 
 def _arguments() -> argparse.Namespace:
@@ -163,9 +142,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--row", type=int, action="append", help="a row of the plan; may be repeated")
     parser.add_argument("--seed", type=int, help="this seed only")
-    parser.add_argument("--seeds", type=int, help="seeds 1 to N instead of what the row names")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of each row (1)")
     parser.add_argument("--variant", action="append", help="only this variant of the row; may be repeated")
     parser.add_argument("--tier", action="append", choices=[tier.value for tier in Tier], help="only on this tier")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many runs at a time (1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs and evidence of all runs here")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a running broker to use instead of one real broker")

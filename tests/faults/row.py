@@ -27,17 +27,18 @@ class Row:
     """A row of the fault plan.
 
     `tier` is where it runs, or several places; `variants` are runs of its own for each seed (`case.variant`).
-    With `own_broker` the case gets a broker of its own, which it may stop, kill and pause.
+    With `own_broker` the case gets a broker of its own, which it may stop, kill and pause. What is `alone` measures
+    speed or memory, so that nothing else should run beside it.
     """
 
     number: int
     title: str
     tier: Tier | tuple[Tier, ...]
     run: Callable[[Case], None]
-    seeds: int = 3
     limits: Mapping[str, float] = field(default_factory=dict)
     own_broker: bool = False
     variants: tuple[str, ...] = ("",)
+    alone: bool = False
 
     @property
     def tiers(self) -> tuple[Tier, ...]:

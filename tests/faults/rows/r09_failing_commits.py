@@ -64,7 +64,6 @@ ROW = Row(
     title="failing commits",
     tier=Tier.EMBEDDED,
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": WITHIN_S},
 )

@@ -38,6 +38,4 @@ def run(case: Case) -> None:
     in_order(workers)
 
 
-ROW = Row(
-    number=10, title="broker bounced", tier=Tier.THREE, run=run, seeds=3, own_broker=True, limits={"recovery_s": 30}
-)
+ROW = Row(number=10, title="broker bounced", tier=Tier.THREE, run=run, own_broker=True, limits={"recovery_s": 30})

@@ -54,7 +54,6 @@ ROW = Row(
     title="two of three brokers down 60 s",
     tier=Tier.THREE,
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": 60, "memory_growth_mb": GROWTH_MB},
 )

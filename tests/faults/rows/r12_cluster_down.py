@@ -54,7 +54,6 @@ ROW = Row(
     title="whole cluster down 180 s; started while it is down",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": 60, "memory_growth_mb": GROWTH_MB},
 )

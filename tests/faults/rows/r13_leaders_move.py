@@ -46,7 +46,6 @@ ROW = Row(
     title="coordinator and leaders move every 2 s",
     tier=Tier.EMBEDDED,
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": 60},
 )

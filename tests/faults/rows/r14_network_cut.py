@@ -49,7 +49,6 @@ ROW = Row(
     title="network cut 10, 30, 90 s, one way and both",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": 30},
 )

@@ -86,7 +86,6 @@ ROW = Row(
     title="slow network",
     tier=(Tier.ONE, Tier.EMBEDDED),
     run=run,
-    seeds=3,
     own_broker=True,
     limits={"recovery_s": 60, "rebalances": 0, "memory_growth_mb": GROWTH_MB},
 )

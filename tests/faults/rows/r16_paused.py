@@ -57,7 +57,6 @@ ROW = Row(
     title="paused worker or broker",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     own_broker=True,
     variants=("worker", "broker"),
     limits={"recovery_s": 60},

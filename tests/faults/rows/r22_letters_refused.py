@@ -106,7 +106,6 @@ ROW = Row(
     title="dead-letter topic missing or denied",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     variants=("missing", "denied"),
     limits={"recovery_s": 60, "memory_mb": MEMORY_MB},
 )

@@ -186,6 +186,5 @@ ROW = Row(
     title="schema registry down, slow, failing, flapping",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     limits={"recovery_s": RECOVERY_S, "probe_s": 2.0},
 )

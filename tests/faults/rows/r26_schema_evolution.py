@@ -198,7 +198,6 @@ ROW = Row(
     title="schema evolution while running",
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     variants=("registry", "files"),
     limits={"recovery_s": 60},
 )

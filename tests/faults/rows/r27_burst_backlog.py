@@ -89,6 +89,7 @@ class _Watch:
 ROW = Row(
     number=27,
     title="burst and backlog",
+    alone=True,
     tier=Tier.THREE,
     run=run,
     variants=("burst", "backlog"),

@@ -101,9 +101,9 @@ def _need_groups() -> None:
 ROW = Row(
     number=30,
     title="resource limits",
+    alone=True,
     tier=Tier.ONE,
     run=run,
-    seeds=3,
     variants=("memory", "half-core", "descriptors"),
     limits={"recovery_s": 60},
 )

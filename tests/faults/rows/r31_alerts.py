@@ -175,7 +175,6 @@ ROW = Row(
     title="alerts under fault",
     tier=Tier.ONE,
     run=run,
-    seeds=1,
     own_broker=True,
     variants=tuple(VARIANTS),
 )

@@ -141,7 +141,6 @@ ROW = Row(
     title="soak",
     tier=Tier.ONE,
     run=run,
-    seeds=1,
     limits={
         "rss_slope_mb_per_h": SLOPE_MB_PER_H,
         "descriptors_growth": 4,
