@@ -52,18 +52,9 @@ test-fast: $(READY) ## the tests that need neither Kafka nor a browser nor patie
 
 # ROW, SEED, SEEDS, VARIANT, TIER choose; JOBS runs at a time; BACKLOG records wait in row 27. JSON=FILE and KEEP=DIR keep
 # the report and the evidence.
-CHAOS = $(foreach name,row seed seeds variant tier backlog jobs json keep,$(call option,$(name)))
-option = $(if $($(call upper,$(1))),--$(1) $($(call upper,$(1))))
 upper = $(shell echo $(1) | tr a-z A-Z)
-chaos: $(READY) ## the long tests of faults and security, about half an hour
-	@$(PYTEST) -m chaos
-
-test-fast: $(READY) ## the tests that need neither Kafka nor a browser nor patience
-	@$(PYTEST) -m 'not kafka and not browser and not slow and not chaos'
-
-# ROW, SEED, SEEDS, VARIANT, TIER: one of them. BACKLOG: records that wait in row 27. JOBS: runs at a time. JSON=FILE and KEEP=DIR keep the report and the evidence.
-CHAOS = $(if $(ROW),--row $(ROW)) $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
-  $(if $(VARIANT),--variant $(VARIANT)) $(if $(TIER),--tier $(TIER)) $(if $(BACKLOG),--backlog $(BACKLOG)) $(if $(JOBS),--jobs $(JOBS)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep $(KEEP))
+option = $(if $($(call upper,$(1))),--$(1) $($(call upper,$(1))))
+CHAOS = $(strip $(foreach name,row seed seeds variant tier backlog jobs json keep,$(call option,$(name))))
 chaos: $(READY) ## break workers and brokers under load, prove that nothing is lost; ROW=7 SEED=3 for one run
 	@$(BIN)/python -m tests.faults $(CHAOS)
 
