@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from streams.domain.time import parse_duration
 
@@ -16,6 +16,15 @@ class Section(BaseModel):
     """A part of the policy: unknown keys are refused, nothing changes after it is loaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number(cls, value: object, info: ValidationInfo) -> object:
+        """A truth value is no number: `limit: yes` would be a limit of one."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation in {int, float}:
+            raise ValueError("write a number, not true or false")
+        return value
 
 
 def _duration(value: object) -> int:

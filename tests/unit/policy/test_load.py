@@ -108,6 +108,11 @@ def test_times_that_are_divided_by_are_not_zero(text: str) -> None:
         load_policy(f"extends: default\n{text}", "test.yaml")
 
 
+def test_a_truth_value_is_no_number() -> None:
+    ((line, reason),) = problems("extends: default\nhealth:\n  max_tickets: true\n")
+    assert (line, "write a number, not true or false" in reason) == (3, True)
+
+
 def test_a_key_that_stands_twice_is_refused() -> None:
     """The second line, and where the first is."""
     assert problems("extends: default\nguardrails: {}\nversion: 2\nguardrails: {}\n") == [
