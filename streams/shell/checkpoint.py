@@ -30,9 +30,11 @@ from streams.domain.outputs import OutboxRecord
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.shell import dead_letters, failpoints, trace
+from streams.shell.backoff import growing
 from streams.shell.changelog import partition_record
 from streams.shell.codec import Codec
 from streams.shell.failure import Abandoned
+from streams.shell.group import IsMember
 from streams.shell.outgoing import Outgoing
 from streams.shell.producer import Sender
 from streams.shell.records import Records
@@ -42,6 +44,7 @@ from streams.shell.table import AccountTable, Owned
 
 log = structlog.stdlib.get_logger(__name__)
 
+_AGAIN_S, _LONGEST_S = 0.2, 5.0
 _EARLY_S = 0.5
 """Wait before a checkpoint that is asked for ahead of its interval, so that one serves many."""
 
@@ -74,10 +77,18 @@ class Checkpointer:
         codec: For health rows.
         metrics: Durations and counts.
         commit: Commits next offsets, however long that takes; False when the group is rebalancing.
+        member: Asks the group.
     """
 
     def __init__(
-        self, settings: Settings, table: AccountTable, sender: Sender, codec: Codec, metrics: Metrics, commit: Commit
+        self,
+        settings: Settings,
+        table: AccountTable,
+        sender: Sender,
+        codec: Codec,
+        metrics: Metrics,
+        commit: Commit,
+        member: IsMember,
     ) -> None:
         self._settings = settings
         self._table = table
@@ -85,6 +96,7 @@ class Checkpointer:
         self._records = Records(settings, codec)
         self._metrics = metrics
         self._commit = commit
+        self._member = member
         self._changelog = topics.changelog(settings.app_id)
         self._writing = asyncio.Lock()
         self._attempt: asyncio.Task[Any] | None = None
@@ -230,9 +242,16 @@ class Checkpointer:
         `since` is a moment (monotonic, s) when they were owned for certain. A worker that was paused or cut off learns
         here that its session is over, before it writes what nobody may see.
         """
-        if time.monotonic() - since < _SESSION_SHARE * self._settings.session_timeout / 1000 or not self.committed:
+        if time.monotonic() - since < _SESSION_SHARE * self._settings.session_timeout / 1000:
             return True
-        return await self._commit(dict(self.committed))
+        if self.committed:
+            return await self._commit(dict(self.committed))
+        pauses = growing(_AGAIN_S, _LONGEST_S)
+        while True:
+            found = await self._member()
+            if found is not None:
+                return found
+            await asyncio.sleep(next(pauses))
 
     def forget(self) -> None:
         """After partitions were dropped."""

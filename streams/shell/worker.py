@@ -106,7 +106,9 @@ class StreamWorker:
         self.sender = Sender(settings, self.holds)
         pauses = Pauses(settings, self.holds, lookup, records_before)
         self.table = AccountTable(settings, codec, metrics, self.holds, pauses, self.fail)
-        self.checkpointer = Checkpointer(settings, self.table, self.sender, codec, metrics, self._commit)
+        self.checkpointer = Checkpointer(
+            settings, self.table, self.sender, codec, metrics, self._commit, self._is_member
+        )
         self.ownership = Ownership(
             settings, policy, self.table, self.sender, codec, metrics, scorer, self.holds, self._is_member
         )

@@ -80,11 +80,11 @@ class Brokers:
             return Running(self._bootstrap)
         directory = Path(tempfile.mkdtemp(prefix="broker-", dir=self._directory))  # others may keep theirs there too
         if tier is Tier.ONE:
-            broker: Any = ProxiedBroker(directory)
+            broker: Any = ProxiedBroker(directory, properties=_PROPERTIES)
         else:
             from tests.support.kafka_cluster import RealCluster  # noqa: PLC0415  needed by few rows
 
-            broker = RealCluster(directory)
+            broker = RealCluster(directory, properties=_PROPERTIES)
         broker.start()
         return broker
 

@@ -41,7 +41,9 @@ class Desk:
         self.table = AccountTable(self.settings, self.codec, self.metrics)
         self.sender = Sender(self.settings)
         self.member = True
-        self.checkpointer = Checkpointer(self.settings, self.table, self.sender, self.codec, self.metrics, self._commit)
+        self.checkpointer = Checkpointer(
+            self.settings, self.table, self.sender, self.codec, self.metrics, self._commit, self._is_member
+        )
         policy = default_policy()
         self.ownership = Ownership(
             self.settings, policy, self.table, self.sender, self.codec, self.metrics, None, member=self._is_member

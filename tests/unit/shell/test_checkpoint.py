@@ -1,5 +1,6 @@
 """Emit and checkpoint: what is acknowledged before what, and what stays when a step does not happen."""
 
+import time
 from collections.abc import Mapping
 from typing import cast
 
@@ -43,6 +44,7 @@ class Bench:
         self.table = made or table(0)
         self.sender = RecordingSender()
         self.commits = Commits()
+        self.answers: list[bool | None] = []
         chosen = settings()
         self.checkpointer = Checkpointer(
             chosen,
@@ -51,7 +53,12 @@ class Bench:
             Codec(chosen),
             Metrics(CollectorRegistry()),
             self.commits,
+            self.asked,
         )
+
+    async def asked(self) -> bool | None:
+        """What the group says of the membership, from the last answer to the first; then that all is well."""
+        return self.answers.pop() if self.answers else True
 
     @property
     def fold(self):  # type: ignore[no-untyped-def]  # noqa: ANN201  tests are not type-checked
@@ -172,10 +179,15 @@ async def test_worker_whose_session_is_over_holds_its_outputs_back(bench: Bench)
 async def test_membership_is_asked_for_only_after_long(bench: Bench) -> None:
     await bench.checkpointer.checkpoint()
     bench.commits.rebalancing = True
-    import time  # noqa: PLC0415  the moment matters here only
-
     assert await bench.checkpointer.owns(time.monotonic())
     assert not await bench.checkpointer.owns(time.monotonic() - 3600)
+
+
+async def test_membership_of_a_worker_that_has_committed_nothing_is_asked_for_too(bench: Bench) -> None:
+    """It was held still before its first checkpoint: what it sends afterwards may not be its own any more."""
+    bench.answers = [False, None]
+    assert not await bench.checkpointer.owns(time.monotonic() - 3600)
+    assert not bench.answers
 
 
 async def test_outbox_that_was_sent_is_stored_empty_by_the_next_checkpoint(bench: Bench) -> None:
