@@ -27,11 +27,13 @@ from confluent_kafka import KafkaException
 
 from streams import topics
 from streams.domain.time import DAY, parse_duration
+from streams.settings import Settings
 from tests.faults.application import Application
 from tests.faults.brokers import Running, Tier
 from tests.faults.generator import WARM_DAYS, History, Ledger, Mix, Sent
 from tests.faults.load import INPUTS, Load
 from tests.faults.logs import Logs, Sampler
+from tests.faults.read_api import ask
 from tests.faults.row import CaseFailed, Row, Worker
 from tests.faults.verifier import Verdict, verify
 from tests.support.log import START
@@ -303,6 +305,11 @@ class Case(Application):
         Without `complete`, only what is there is compared, while workers may still run.
         """
         logs = self.read()
+        if complete:
+            self.told("asking the read API")
+            logs.answers = ask(
+                Settings(bootstrap_servers=self.bootstrap, topic_prefix=self.prefix, app_id=self.app_id, board_port=0)
+            )
         self.told("folding again")
         folded = 0
 

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams import topics
 from streams.shell.watermarks import watermarks
+from tests.faults.read_api import Answers
 from tests.support.stored import Stored, reader
 
 
@@ -27,6 +28,8 @@ class Logs:
     changelog: list[Stored] = field(default_factory=list)
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
     """Next offsets of the group by logical topic and partition."""
+    answers: Answers | None = None
+    """What the read API said at the end; None when it was not asked."""
     samples: list[Sample] = field(default_factory=list)
     marks: dict[tuple[str, int], int] = field(default_factory=dict)
     """Ends of the input topics when the first worker started, by logical topic and partition."""

@@ -8,6 +8,7 @@ STATE     a stored state that differs from the model's, or one that is missing
 DLQ       the dead letters are not exactly the poison
 OFFSETS   an offset was committed beyond what the stored state held
 HEALTH    the newest row of an account is not the model's
+API       what the read API answers of accounts and episodes is not what the model's records say
 LEDGER    the input log is not exactly what was acknowledged
 HOLLOW    the load decided nothing, so it proves nothing
 """
@@ -21,14 +22,29 @@ from typing import Any
 
 from streams import topics
 from streams.domain.partitioner import partition_of
+from streams.settings import Settings
 from tests.faults.expected import Expected
 from tests.faults.generator import NOWHERE, Ledger, digest
 from tests.faults.logs import Logs
 from tests.faults.model import Model
+from tests.faults.read_api import Answers, should
 from tests.support.stored import Stored
 
 DECISIONS = (topics.INTERVENTIONS, topics.OUTCOMES, topics.SUPPRESSED)
-KINDS = ("LOST", "ALIEN", "WRONG", "UNEXPLAINED", "ORDER", "STATE", "DLQ", "OFFSETS", "HEALTH", "LEDGER", "HOLLOW")
+KINDS = (
+    "LOST",
+    "ALIEN",
+    "WRONG",
+    "UNEXPLAINED",
+    "ORDER",
+    "STATE",
+    "DLQ",
+    "OFFSETS",
+    "HEALTH",
+    "API",
+    "LEDGER",
+    "HOLLOW",
+)
 _KEPT = 200
 """Findings of a kind that are kept in words; all are counted."""
 _ERRORS = "__streams.errors."
@@ -95,6 +111,8 @@ def verify(
     _offsets(verdict, logs, expected)
     if complete:
         _health(verdict, logs, expected)
+    if logs.answers is not None:
+        _api(verdict, logs.answers, should(expected, Settings()))
     decided = Counter(topic for topic, _ in expected.outputs)
     if not hollow_ok and not decided.total():
         verdict.damage("HOLLOW", "no decision in the whole run")
@@ -273,6 +291,23 @@ def _offsets(verdict: Verdict, logs: Logs, expected: Expected) -> None:
                 verdict.damage(
                     "OFFSETS", f"{topic}/{partition}: {offset} committed at {at:.1f} s, the stored state holds {stored}"
                 )
+
+
+def _api(verdict: Verdict, answers: Answers, wanted: Answers) -> None:
+    if answers.totals != wanted.totals or answers.unreadable:
+        verdict.damage(
+            "API",
+            f"{answers.totals[0]} accounts, {answers.totals[1]} episodes, {answers.unreadable} records that it could not "
+            f"read; the model has {wanted.totals[0]} and {wanted.totals[1]}",
+        )
+    for name, rows, mine in (
+        ("account_id", answers.accounts, wanted.accounts),
+        ("intervention_id", answers.episodes, wanted.episodes),
+    ):
+        for row, own in zip(rows, mine, strict=False):
+            if row != own:
+                changed = sorted(field for field in row.keys() | own.keys() if row.get(field) != own.get(field))
+                verdict.damage("API", f"{row[name]}: {', '.join(changed)} are not the model's for {own[name]}")
 
 
 def _health(verdict: Verdict, logs: Logs, expected: Expected) -> None:

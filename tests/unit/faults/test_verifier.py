@@ -9,11 +9,14 @@ import pytest
 from streams import topics
 from streams.domain.partition import PartitionState
 from streams.policy.load import default_policy
+from streams.settings import Settings
 from streams.shell.changelog import CLAIM, EPOCH, PARTITION_KEY, SINCE
 from streams.shell.state_codec import decode_account, encode_account, encode_partition
 from streams.shell.trace import HEADER
+from tests.faults.expected import Expected
 from tests.faults.generator import NOWHERE, Ledger
 from tests.faults.logs import Logs
+from tests.faults.read_api import Answers, should
 from tests.faults.verifier import Verdict, verify
 from tests.support.stored import Stored
 from tests.unit.faults.recorded import Recorded, record_run
@@ -201,6 +204,26 @@ def test_input_that_was_never_applied_is_found(run: Recorded) -> None:
     line = next(li for li in run.ledger.lines if li[:3] == (topics.USAGE, 0, last.offset))
     run.ledger.lines.append(line._replace(offset=last.offset + 1))
     assert _verify(run).found == {"LOST": 1}
+
+
+def test_wrong_answer_of_the_read_api_is_found(run: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Answers] = []
+
+    def kept(expected: Expected, settings: Settings) -> Answers:
+        found.append(should(expected, settings))
+        return found[-1]
+
+    monkeypatch.setattr("tests.faults.verifier.should", kept)
+    run.logs.answers = Answers([], [], (0, 0))
+    assert _verify(run).found == {"API": 1}
+    right = found[0]
+    assert right.accounts
+    assert right.episodes
+    run.logs.answers = right
+    assert _verify(run).passed
+    wrong = {**right.episodes[0], "state": "somewhere"}
+    run.logs.answers = replace(right, episodes=[wrong, *right.episodes[1:]])
+    assert _verify(run).found == {"API": 1}
 
 
 def test_missing_dead_letter_is_found(run: Recorded) -> None:
