@@ -297,8 +297,8 @@ def _api(verdict: Verdict, answers: Answers, wanted: Answers) -> None:
     if answers.totals != wanted.totals or answers.unreadable:
         verdict.damage(
             "API",
-            f"{answers.totals[0]} accounts, {answers.totals[1]} episodes, {answers.unreadable} records that it could not "
-            f"read; the model has {wanted.totals[0]} and {wanted.totals[1]}",
+            f"{answers.totals[0]} accounts, {answers.totals[1]} episodes, {answers.unreadable} unread records; "
+            f"the model has {wanted.totals[0]} and {wanted.totals[1]}",
         )
     for name, rows, mine in (
         ("account_id", answers.accounts, wanted.accounts),
