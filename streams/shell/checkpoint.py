@@ -242,7 +242,8 @@ class Checkpointer:
         `since` is a moment (monotonic, s) when they were owned for certain. A worker that was paused or cut off learns
         here that its session is over, before it writes what nobody may see.
         """
-        if time.monotonic() - since < _SESSION_SHARE * self._settings.session_timeout / 1000:
+        recent = time.monotonic() - since < _SESSION_SHARE * self._settings.session_timeout / 1000
+        if recent or not self._table.owned:
             return True
         if self.committed:
             return await self._commit(dict(self.committed))

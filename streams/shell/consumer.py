@@ -63,6 +63,11 @@ class MergedConsumer(driver.Consumer):
     def _new_offset(self, tp: TP) -> None:
         """Nothing: Faust has no offsets of its own to commit."""
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """The group has made an assignment, which is recovered next."""
+        self._host.on_assignment()
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def perform_seek(self) -> None:
         """Lets the drain loop find where each partition continues.
 
@@ -81,8 +86,8 @@ class MergedConsumer(driver.Consumer):
         except (KafkaError, TimeoutError):
             return None
 
-    async def commit_applied(self, offsets: Mapping[TP, int]) -> bool:
-        """Commits next offsets, however long the brokers are away.
+    async def commit_applied(self, offsets: Mapping[TP, int], generation: int) -> bool:
+        """Commits next offsets of what was taken over in a generation, however long the brokers are away.
 
         False when the group is rebalancing or has moved on: the state on the changelog covers for it. Raises
         Unrecoverable when the commit can never succeed.
@@ -94,7 +99,7 @@ class MergedConsumer(driver.Consumer):
             with host.holds.after(PATIENCE_S, BROKER, "offsets cannot be committed", COMMITTING):
                 while not self.should_stop:
                     try:
-                        await self._thread.run(self._thread.commit_offsets(offsets), host.timeout_s)
+                        await self._thread.run(self._thread.commit_offsets(offsets, generation), host.timeout_s)
                     except Moved:
                         count("rebalancing").inc()
                         return False

@@ -140,9 +140,11 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
             return True
         return None if coordinator.generation == generation else False
 
-    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+    async def commit_offsets(self, offsets: Mapping[TP, int], generation: int) -> None:
         """Commits, in one attempt. Raises Moved when the group has moved on, KafkaError for everything else."""
-        await commit(self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()})
+        await commit(
+            self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()}, generation
+        )
 
     async def look_after(self) -> tuple[BaseException | None, bool]:
         """What aiokafka's background work stumbled over, and whether a broker leads the group."""

@@ -53,18 +53,24 @@ def cure(error: BaseException) -> Cure:
     return Cure.NONE if isinstance(error, _NONE) else Cure.TIME
 
 
-async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
-    """Commits next offsets, in one attempt. Raises Moved, and KafkaError."""
+async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], generation: int) -> None:
+    """Commits next offsets of partitions that were taken over in a generation, in one attempt.
+
+    A member may commit what it likes: that a newer generation has it as a member too says nothing of who owns the
+    partitions now. Raises Moved, and KafkaError.
+    """
     coordinator = consumer._coordinator  # noqa: SLF001  its own call retries for ever without telling
     subscription = consumer._subscription.subscription  # noqa: SLF001
     assignment = None if subscription is None else subscription.assignment
     # Without a generation a broker takes offsets from anybody while the group has no members.
-    if assignment is None or not set(offsets) <= set(assignment.tps) or coordinator.generation < 0:
+    if assignment is None or not set(offsets) <= set(assignment.tps):
         raise Moved
     await coordinator.ensure_coordinator_known()
     made = {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
     try:
         async with coordinator._commit_lock:  # noqa: SLF001
+            if generation < 0 or coordinator.generation != generation:
+                raise Moved
             await asyncio.shield(coordinator._do_commit_offsets(assignment, made))  # noqa: SLF001
     except _MOVED as error:
         raise Moved from error

@@ -41,6 +41,10 @@ class Host(Protocol):
         """Stream time of a recovered partition, ms."""
         ...
 
+    def on_assignment(self) -> None:
+        """The group has made an assignment; until it is revoked, it may be recovered."""
+        ...
+
     def on_positions(self, turn: int, lanes: Mapping[int, PartitionLanes]) -> None:
         """A new assignment begins to flow."""
         ...

@@ -91,6 +91,8 @@ class Ownership:
         self._cancelled = threading.Event()
         self._parked: dict[int, Replica] = {}
         self.standbys = Standbys(settings, self._changelog)
+        self.generation = -1
+        """Of the group, in which the partitions were taken over."""
         self.recovered = False
         """True while every assigned partition is recovered."""
 
@@ -120,6 +122,7 @@ class Ownership:
         """
         cancelled = self._cancelled = threading.Event()
         self.recovered = False
+        self.generation = generation
         began = time.monotonic()
         wanted = sorted(partitions)
         warm = {partition: self._warm(partition) for partition in wanted}

@@ -119,6 +119,7 @@ class StreamWorker:
         self.server = ProbeServer(registry, self.status.not_live, self.status.not_ready, self.status.holds)
         self.ticker = Ticker(settings, self.table, self.sender, codec)
         self.app = create_app(settings, self)
+        self._assigned = False
         self._yardstick = Yardstick(settings, answer_timeout_s(settings))
         self.watchdog = Watchdog(
             settings,
@@ -151,6 +152,10 @@ class StreamWorker:
     def stream_time(self, partition: int) -> int:
         """Stream time of a recovered partition, ms."""
         return self.table.owned[partition].fold.state.stream_time
+
+    def on_assignment(self) -> None:
+        """The group has made an assignment; until it is revoked, it may be recovered."""
+        self._assigned = True
 
     def on_positions(self, turn: int, lanes: Mapping[int, PartitionLanes]) -> None:
         """A new assignment begins to flow."""
@@ -277,7 +282,7 @@ class StreamWorker:
         _stop(worker)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        return await cast("MergedConsumer", self.app.consumer).commit_applied(offsets)
+        return await cast("MergedConsumer", self.app.consumer).commit_applied(offsets, self.ownership.generation)
 
     def _offsets(self, places: Iterable[TP]) -> dict[TP, Offsets]:
         found = self._yardstick.ask(places)
@@ -285,12 +290,18 @@ class StreamWorker:
         return found
 
     async def _is_member(self) -> bool | None:
-        return await cast("MergedConsumer", self.app.consumer).is_member(self.app.consumer_generation_id)
+        return await cast("MergedConsumer", self.app.consumer).is_member(self.ownership.generation)
 
     # Faust's signals. An exception in them would be Faust's to handle, so each handles its own.
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
+        # Faust may tell that an assignment is complete when it was revoked meanwhile, or tell it twice.
+        if not self._assigned:
+            log.info("an assignment was revoked before it was recovered")
+            return
         try:
+            if self.table.owned:
+                await self._give_back(self._settings.rebalance_timeout / 1000, park=True)
             assigned = {(tp.topic, tp.partition) for tp in self.app.consumer.assignment()}
             partitions = copartitioned(self.ranks, assigned)
             self.status.on_ownership(recovering=True)
@@ -307,10 +318,11 @@ class StreamWorker:
         return {tp.partition for tp in self.app.assignor.assigned_standbys() if tp.topic in self.ranks}
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        self._assigned = False
         await self._give_back(self._settings.rebalance_timeout / 1000, park=True)
 
     async def _on_shutdown(self, *_: Any, **__: Any) -> None:
-        self._stopping = True
+        self._stopping, self._assigned = True, False
         await self._give_back(max(_STOP_S, self._settings.rebalance_timeout / 1000), park=False)
         for task in self._tasks:
             task.cancel()

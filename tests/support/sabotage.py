@@ -35,7 +35,7 @@ def _commit_refused() -> None:
     """No commit ever succeeds."""
     from streams.shell.consumer import MergedConsumer  # noqa: PLC0415  as above
 
-    async def refused(_self: Any, _offsets: Any) -> bool:
+    async def refused(_self: Any, _offsets: Any, _generation: int) -> bool:
         return False
 
     MergedConsumer.commit_applied = refused  # type: ignore[method-assign]
@@ -45,7 +45,7 @@ def _commit_hangs() -> None:
     """The first commit is never answered."""
     from streams.shell.consumer import MergedConsumer  # noqa: PLC0415  as above
 
-    async def hangs(_self: Any, _offsets: Any) -> bool:
+    async def hangs(_self: Any, _offsets: Any, _generation: int) -> bool:
         await _for_ever()
         return True
 

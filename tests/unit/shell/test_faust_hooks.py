@@ -36,6 +36,7 @@ OVERRIDDEN: list[tuple[type, type, str, str]] = [
     (MergedConsumer, base.Consumer, "_new_offset", "1d2c7ea89a7ad4f1"),
     (MergedConsumer, base.Consumer, "_drain_messages", "44a2500309e83c63"),
     (MergedConsumer, base.Consumer, "perform_seek", "0e8c130ff4b0afd8"),
+    (MergedConsumer, base.Consumer, "on_partitions_assigned", "29ce96596f05a18c"),
     (MergedConsumer, driver.Consumer, "_new_consumer_thread", "0870ec53dea75083"),
     (MergedConsumerThread, driver.AIOKafkaConsumerThread, "_create_worker_consumer", "c2701bfc3e6f6cad"),
     (MergedConsumerThread, driver.AIOKafkaConsumerThread, "on_start", "38b4e8bd1e10723a"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ async def worker() -> Any:
     async def member() -> bool:
         return True
 
-    made._is_member = member
+    made._is_member = made.checkpointer._member = member
     yield made
     made.audit.close()
     made.sender.close()
@@ -99,3 +100,39 @@ async def test_nothing_is_stored_when_the_group_has_moved_on(worker: Any) -> Non
     worker.checkpointer.checkpoint = lambda: pytest.fail("stored")
     await worker._on_revoked()
     assert worker.table.owned == {}
+
+
+async def test_assignment_that_was_revoked_before_it_was_recovered_is_not_taken(worker: Any) -> None:
+    """Faust tells that it is complete all the same; whoever owns the partitions next may have claimed them already."""
+    taken: list[Any] = []
+
+    async def take(*arguments: Any) -> None:
+        taken.append(arguments)
+
+    worker.app.consumer = SimpleNamespace(assignment=set)
+    worker.ownership.take = take
+    worker.table.owned.clear()
+    worker.on_assignment()
+    await worker._on_revoked()
+    await worker._on_assigned()
+    assert not taken
+    worker.on_assignment()
+    await worker._on_assigned()
+    assert len(taken) == 1
+
+
+async def test_what_is_still_owned_is_given_back_before_the_next_assignment_is_taken(worker: Any) -> None:
+    owned: list[int] = []
+
+    async def take(*_: Any) -> None:
+        owned.append(len(worker.table.owned))
+
+    async def owns(_since: float) -> bool:
+        return False
+
+    worker.app.consumer = SimpleNamespace(assignment=set)
+    worker.ownership.take = take
+    worker.checkpointer.owns = owns
+    worker.on_assignment()
+    await worker._on_assigned()
+    assert owned == [0]

@@ -1,0 +1,55 @@
+"""Offsets are committed only in the generation in which the partitions were taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from streams.shell.group import Moved, commit
+
+PLACE = TopicPartition("usage", 0)
+
+
+class Consumer:
+    """A member of a group in a generation, with one partition."""
+
+    def __init__(self, generation: int) -> None:
+        self.made: list[Any] = []
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=SimpleNamespace(tps={PLACE})))
+        self._coordinator = SimpleNamespace(
+            generation=generation,
+            _commit_lock=asyncio.Lock(),
+            ensure_coordinator_known=self._known,
+            _do_commit_offsets=self._commit,
+        )
+
+    async def _known(self) -> None:
+        pass
+
+    async def _commit(self, _assignment: Any, offsets: Any) -> None:
+        self.made.append(offsets)
+
+
+async def test_offsets_of_this_generation_are_committed() -> None:
+    consumer: Any = Consumer(7)
+    await commit(consumer, {PLACE: 3}, 7)
+    assert [offsets[PLACE].offset for offsets in consumer.made] == [3]
+
+
+@pytest.mark.parametrize("taken", [6, -1])
+async def test_offsets_of_another_generation_are_not(taken: int) -> None:
+    """The member may own the partition again, or somebody else; in between another owner may have claimed it."""
+    consumer: Any = Consumer(7)
+    with pytest.raises(Moved):
+        await commit(consumer, {PLACE: 3}, taken)
+    assert not consumer.made
+
+
+async def test_without_a_group_nothing_is_committed() -> None:
+    consumer: Any = Consumer(-1)
+    with pytest.raises(Moved):
+        await commit(consumer, {PLACE: 3}, -1)
