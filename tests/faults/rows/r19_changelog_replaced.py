@@ -13,7 +13,7 @@ _ADVICE = "BACKONTRACK_APP_ID"
 
 def run(case: Case) -> None:
     """The worker ends with 1 and says what to do; so does every start after it."""
-    load = case.load(rate=150, accounts=80, mix=Mix(poison=0.005)).start()
+    load = case.load(rate=150, accounts=400, mix=Mix(poison=0.005)).start()
     worker = case.worker("w1")
     case.progress()
     case.recovered(120, "start_s")
