@@ -21,7 +21,9 @@ from streams.shell.watermarks import watermarks
 
 log = structlog.stdlib.get_logger(__name__)
 
-_BATCH = 10_000
+_BATCH = 1_000
+_QUEUED_KIB = 16_384
+"""What a reader fetches ahead: a log that is longer than memory is read in pieces, however many are read at once."""
 # A call returns when the batch is full or the time is up, even when the end was reached long before.
 _WAIT_S = 0.05
 _PROGRESS_S = 5.0
@@ -219,6 +221,9 @@ def reader(settings: Settings, *, eof: bool) -> Consumer:
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": eof,
+            "queued.max.messages.kbytes": _QUEUED_KIB,
+            # Looked at again that soon; the default of a second would be most of the time of a recovery.
+            "fetch.queue.backoff.ms": 10,
             # A byte that was changed on a disk may still read as a state, with other figures.
             "check.crcs": True,
             # An outage is told by the hold; the client would tell it for every attempt to connect.
