@@ -43,10 +43,12 @@ def worker(
     from streams.logging import configure_logging  # noqa: PLC0415
     from streams.sentiment.choose import choose_scorer  # noqa: PLC0415
     from streams.settings import load_settings  # noqa: PLC0415
+    from streams.shell.memory import share_arenas  # noqa: PLC0415
     from streams.shell.worker import StreamWorker  # noqa: PLC0415
 
     settings = load_settings(policy=policy, clock=clock)
     configure_logging(settings)
+    share_arenas()
     rules = chosen_policy(settings)
     scorer = choose_scorer(settings.sentiment_model)
     with contextlib.suppress(ImportError):
