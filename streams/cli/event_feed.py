@@ -11,7 +11,7 @@ from streams import topics
 from streams.cli.refused import Refused
 from streams.settings import Settings
 from streams.shell.codec import Codec
-from streams.shell.connection import librdkafka
+from streams.shell.connection import ONE_IN_FLIGHT, producing
 from streams.simulation.agenda import Dated
 from streams.simulation.events import Event
 
@@ -37,15 +37,9 @@ class EventFeed:
         self._failure: KafkaError | None = None
         self._producer = Producer(
             {
-                **librdkafka(settings),
+                **producing(settings),
+                **ONE_IN_FLIGHT,
                 "client.id": f"{settings.app_id}-simulation",
-                "acks": "all",
-                "enable.idempotence": True,
-                # Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591);
-                # the client acknowledges both.
-                "max.in.flight.requests.per.connection": 1,
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
                 "linger.ms": 5,
                 "message.timeout.ms": round(1000 * (_FLUSH_SECONDS - 5)),
                 "log_level": 0,

@@ -35,6 +35,7 @@ from streams.shell.changelog import partition_record
 from streams.shell.codec import Codec
 from streams.shell.failure import Abandoned
 from streams.shell.group import IsMember
+from streams.shell.one_at_a_time import OneAtATime
 from streams.shell.outgoing import Outgoing
 from streams.shell.producer import Sender
 from streams.shell.records import Records
@@ -98,9 +99,7 @@ class Checkpointer:
         self._commit = commit
         self._member = member
         self._changelog = topics.changelog(settings.app_id)
-        self._writing = asyncio.Lock()
-        self._attempt: asyncio.Task[Any] | None = None
-        self._given_up = False
+        self._writing = OneAtATime()
         self.committed: dict[TP, int] = {}
         """Next offsets of the last commit, of the partitions that are owned."""
         self.committed_at = time.monotonic()
@@ -139,7 +138,7 @@ class Checkpointer:
     async def emit(self) -> None:
         """Stores what decided waiting outputs, then sends them."""
         with contextlib.suppress(Abandoned):
-            await self._alone(self._emit)
+            await self._writing.run(self._emit)
 
     async def make_room(self) -> None:
         """Writes what has piled up in the table: outputs, and dead letters, which leave with a checkpoint."""
@@ -154,7 +153,7 @@ class Checkpointer:
         False when the commit has to wait: the group is rebalancing, or the partitions are gone.
         """
         try:
-            return await self._alone(self._checkpoint)
+            return await self._writing.run(self._checkpoint)
         except Abandoned:
             return False
 
@@ -164,38 +163,12 @@ class Checkpointer:
         For partitions that are given up: nothing is written until `forget` is called. What was not acknowledged stays
         owed in the table.
         """
-        self._given_up = True
-        attempt = self._attempt
-        if attempt is not None:
-            attempt.cancel()
-        self._sender.purge()
-        if attempt is not None:
-            await asyncio.wait([attempt])
+        await self._writing.give_up(self._sender.purge)
 
     async def between(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Does something while nothing is being written; not at all when partitions are being given up."""
         with contextlib.suppress(Abandoned):
-            await self._alone(work)
-
-    async def _alone(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Does one thing at a time. Raises Abandoned when it was given up."""
-        async with self._writing:
-            if self._given_up:
-                raise Abandoned
-            attempt: asyncio.Task[T] = asyncio.ensure_future(work())
-            self._attempt = attempt
-            try:
-                await asyncio.wait([attempt])
-            except asyncio.CancelledError:
-                # Whoever asked for it has gone: it ends before the next one begins.
-                attempt.cancel()
-                await asyncio.wait([attempt])
-                raise
-            finally:
-                self._attempt = None
-            if attempt.cancelled():
-                raise Abandoned
-            return attempt.result()
+            await self._writing.run(work)
 
     async def _checkpoint(self) -> bool:
         try:
@@ -257,7 +230,7 @@ class Checkpointer:
     def forget(self) -> None:
         """After partitions were dropped."""
         self.committed.clear()
-        self._given_up = False
+        self._writing.begin_again()
 
     def _is_due(self, owned: Owned) -> bool:
         fold = owned.fold
@@ -350,44 +323,40 @@ class Checkpointer:
         )
 
     async def _store(self, snapshots: list[Snapshot], began: float) -> None:
-        if snapshots:
-            failpoints.hit("dirty_unstored")
+        if not snapshots:
+            await self._sender.flush()
+            return
+        failpoints.hit("dirty_unstored")
         for snapshot in snapshots:
             for chunk in chunks(snapshot.accounts):
                 await self._store_accounts(snapshot, chunk, began)
         await self._sender.flush()
-        if snapshots:
-            failpoints.hit("dirty_stored")
-        for snapshot in snapshots:
-            owned = snapshot.owned
-            await self._sender.send(
-                [
-                    partition_record(
-                        self._changelog,
-                        owned.fold.state.partition,
-                        snapshot.partition,
-                        owned.epoch,
-                        snapshot.known,
-                        owned.since,
-                        owned.trace.repeated(snapshot.at) if trace.ON else None,
-                    )
-                ]
-            )
-        await self._sender.flush()
+        failpoints.hit("dirty_stored")
+        await self._sender.deliver(self._partition(snapshot) for snapshot in snapshots)
         for snapshot in snapshots:
             snapshot.owned.trace.confirm()
-        if snapshots:
-            failpoints.hit("partition_stored")
+        failpoints.hit("partition_stored")
         letters = [self._records.output(record, None) for snapshot in snapshots for record in snapshot.letters]
         if letters:
-            await self._sender.send(letters)
-            await self._sender.flush()
+            await self._sender.deliver(letters)
             failpoints.hit("letters_stored")
             for snapshot in snapshots:
                 del snapshot.owned.fold.state.outbox[: len(snapshot.letters)]
                 snapshot.owned.letter_bytes = sum(dead_letters.size(left) for left in snapshot.owned.fold.state.outbox)
                 snapshot.owned.changed |= bool(snapshot.letters)
                 self._count(snapshot.letters)
+
+    def _partition(self, snapshot: Snapshot) -> Outgoing:
+        owned = snapshot.owned
+        return partition_record(
+            self._changelog,
+            owned.fold.state.partition,
+            snapshot.partition,
+            owned.epoch,
+            snapshot.known,
+            owned.since,
+            owned.trace.repeated(snapshot.at) if trace.ON else None,
+        )
 
     async def _store_accounts(self, snapshot: Snapshot, ids: list[str], began: float) -> None:
         owned, fold = snapshot.owned, snapshot.owned.fold

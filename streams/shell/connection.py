@@ -49,6 +49,25 @@ def librdkafka(settings: Settings) -> dict[str, Any]:
     return made
 
 
+def producing(settings: Settings) -> dict[str, Any]:
+    """What every producer is configured with. Keys choose partitions by murmur2, as all Kafka clients for Java do."""
+    return {
+        **librdkafka(settings),
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",
+        "compression.type": "lz4",
+    }
+
+
+ONE_IN_FLIGHT = {"max.in.flight.requests.per.connection": 1}
+"""For a producer that does not wait for its first record in each partition.
+
+Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591); the client
+acknowledges both.
+"""
+
+
 def faust_credentials(settings: Settings) -> CredentialsT | None:
     """What Faust's consumer is given; None for plain text. Raises SettingsError like `librdkafka`."""
     import faust  # noqa: PLC0415  as above

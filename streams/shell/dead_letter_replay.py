@@ -24,7 +24,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from streams.settings import Settings
 from streams.shell.acls import readers, replaying
 from streams.shell.admin import LARGEST_RECORD
-from streams.shell.connection import librdkafka
+from streams.shell.connection import ONE_IN_FLIGHT, librdkafka
 from streams.shell.log_reader import TIMEOUT_S, read_range, reading
 from streams.shell.watermarks import watermarks
 
@@ -153,10 +153,8 @@ class Replayer:
         producer = Producer(
             {
                 **librdkafka(self._settings),
+                **ONE_IN_FLIGHT,
                 "transactional.id": replaying(self._settings),
-                # Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591);
-                # the client acknowledges both.
-                "max.in.flight.requests.per.connection": 1,
                 "transaction.timeout.ms": _TRANSACTION_MS,
                 "message.timeout.ms": _TRANSACTION_MS,
                 "linger.ms": 5,

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from streams.domain.partitioner import partition_of
 from streams.settings import Settings
 from streams.shell.codec import Codec
-from streams.shell.connection import librdkafka
+from streams.shell.connection import ONE_IN_FLIGHT, producing
 from streams.shell.log_reader import LogReader
 from streams.topics import CONTROL
 
@@ -45,15 +45,9 @@ class Importer:
         self._error: KafkaError | None = None
         self._producer = Producer(
             {
-                **librdkafka(settings),
+                **producing(settings),
+                **ONE_IN_FLIGHT,
                 "client.id": f"{settings.app_id}-import",
-                "acks": "all",
-                "enable.idempotence": True,
-                # Brokers up to 4.3 may take a batch for a new partition whose forerunner they refused (KAFKA-15591);
-                # the client acknowledges both.
-                "max.in.flight.requests.per.connection": 1,
-                "partitioner": "murmur2_random",
-                "compression.type": "lz4",
                 "linger.ms": 50,
                 "message.timeout.ms": settings.delivery_timeout,
                 "delivery.report.only.error": True,

@@ -83,8 +83,7 @@ class LogReader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset, and the offset that the next record will get. Raises KafkaException."""
-        low, high = watermarks(self._consumer, TopicPartition(topic, partition), TIMEOUT_S)
-        return low, high
+        return watermarks(self._consumer, TopicPartition(topic, partition), TIMEOUT_S)
 
     def read(self, topic: str, starts: Mapping[int, int]) -> Iterator[Message]:
         """Records of a topic (its name on the broker) from an offset by partition to the end as it is now.

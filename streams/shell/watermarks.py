@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from streams.shell.failure import Cure, cure
 
@@ -39,9 +39,9 @@ def watermarks(consumer: Consumer, place: TopicPartition, timeout_s: float) -> t
             return low, high
 
 
-def learn_leaders(consumer: Consumer, topics: Iterable[str], timeout_s: float) -> None:
+def learn_leaders(client: Consumer | Producer, topics: Iterable[str], timeout_s: float) -> None:
     """Makes a client ask the brokers who leads the partitions of topics; it keeps what it knows when nobody answers."""
     deadline = time.monotonic() + timeout_s
     for topic in topics:
         with contextlib.suppress(KafkaException):
-            consumer.list_topics(topic, timeout=max(0.1, deadline - time.monotonic()))
+            client.list_topics(topic, timeout=max(0.1, deadline - time.monotonic()))

@@ -31,6 +31,7 @@ from streams.shell.codec import Codec
 from streams.shell.consumer import MergedConsumer
 from streams.shell.failure import FailStop
 from streams.shell.holds import Holds
+from streams.shell.in_thread import in_thread
 from streams.shell.lanes import PartitionLanes
 from streams.shell.letter_limit import records_before
 from streams.shell.ownership import Ownership, copartitioned
@@ -172,7 +173,9 @@ class StreamWorker:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._asked.set)
         # Whoever waits for its end is told at once that it cannot begin.
-        if self._until_caught_up and not loop.run_until_complete(self._unless_asked(_in_thread(self._find_targets))):
+        if self._until_caught_up and not loop.run_until_complete(
+            self._unless_asked(in_thread(self._find_targets, "preflight"))
+        ):
             return 0
         loop.run_until_complete(self.server.start(self._settings.metrics_host, self._settings.metrics_port))
         log.info(
@@ -228,7 +231,7 @@ class StreamWorker:
         """Checks what must be true, once the brokers answer. Raises Unrecoverable."""
         cancelled = threading.Event()
         try:
-            await _in_thread(partial(patient_preflight, self._settings, self.holds, cancelled))
+            await in_thread(partial(patient_preflight, self._settings, self.holds, cancelled), "preflight")
         finally:
             cancelled.set()
 
@@ -378,25 +381,3 @@ class StreamWorker:
 def _stop(worker: faust.Worker) -> None:
     """As a signal does: Faust waits for a stop that it has begun itself, and cancels any other in the midst."""
     worker._schedule_shutdown(signal.SIGTERM)  # noqa: SLF001  no public way
-
-
-async def _in_thread(work: Callable[[], object]) -> None:
-    """Runs blocking work in a daemon thread: when it waits for brokers, it does not keep the process."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: BaseException | None) -> None:
-        if not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)
-
-    def run() -> None:
-        found: BaseException | None = None
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001  told to whoever waits
-            found = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=run, name="preflight", daemon=True).start()
-    await done

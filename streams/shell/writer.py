@@ -21,8 +21,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streams.settings import Settings
 from streams.shell import rotation
 from streams.shell.admin import LARGEST_RECORD
-from streams.shell.connection import librdkafka
+from streams.shell.connection import producing
 from streams.shell.outgoing import Outgoing, Place, Refused
+from streams.shell.watermarks import learn_leaders
 
 _LOOK_S = 0.5
 """Longest wait in the client at a time, so that giving up takes effect soon."""
@@ -78,13 +79,9 @@ class Writer:
     def config(self) -> dict[str, Any]:
         """The client's configuration. Raises SettingsError for files that cannot be used."""
         return {
-            **librdkafka(self._settings),
+            **producing(self._settings),
             "client.id": f"{self._settings.app_id}-{self._name}",
-            "acks": "all",
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
             "linger.ms": 5,
-            "compression.type": "lz4",
             # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
             "message.max.bytes": max(LARGEST_RECORD, self._settings.max_record_bytes + 65_536),
             "queue.buffering.max.messages": 500_000,
@@ -149,10 +146,8 @@ class Writer:
 
     async def refresh(self, names: set[str]) -> None:
         """Makes the client ask for topics that it takes for unknown."""
-        loop = asyncio.get_running_loop()
-        for name in sorted(names):
-            with contextlib.suppress(KafkaException):
-                await loop.run_in_executor(self._waiter, self._producer.list_topics, name, _REFRESH_S)
+        ask = partial(learn_leaders, self._producer, sorted(names), _REFRESH_S * len(names))
+        await asyncio.get_running_loop().run_in_executor(self._waiter, ask)
 
     async def replace(self) -> None:
         """A new producer takes over; what the old one could not send is reported as refused."""

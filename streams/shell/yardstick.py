@@ -5,7 +5,7 @@ The fetcher cannot be asked: when it is stuck, what it knows of the ends is as o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 from faust.types import TP
@@ -61,20 +61,20 @@ class Yardstick:
         try:
             committed = self._committed(wanted or [TopicPartition(self._settings.topic(topics.CONTROL), 0)])
             try:
-                return self._offsets(wanted, dict(committed))
+                return self._offsets(wanted, committed)
             except KafkaException:
                 # The leader may be another one by now.
                 learn_leaders(self._consumer, {place.topic for place in wanted}, self._timeout_s)
-                return self._offsets(wanted, dict(committed))
+                return self._offsets(wanted, committed)
         except KafkaException as error:
             why = error.args[0]
             raise NoAnswerError(why.str(), denied=cure(why) is Cure.RIGHT) from error
 
-    def _offsets(self, wanted: list[TopicPartition], committed: dict[TP, int]) -> dict[TP, Offsets]:
+    def _offsets(self, wanted: list[TopicPartition], committed: Mapping[TP, int]) -> dict[TP, Offsets]:
         ends = self._bounds(wanted, OFFSET_END)
         new = [place for place in wanted if committed.get(TP(place.topic, place.partition), -1) < 0]
-        committed |= self._bounds(new, OFFSET_BEGINNING)
-        return {place: Offsets(committed[place], end) for place, end in ends.items() if place in committed}
+        begins = {**committed, **self._bounds(new, OFFSET_BEGINNING)}
+        return {place: Offsets(begins[place], end) for place, end in ends.items() if place in begins}
 
     def _committed(self, places: list[TopicPartition]) -> dict[TP, int]:
         return self._numbers(self._consumer.committed(places, timeout=self._timeout_s))

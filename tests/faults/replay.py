@@ -22,13 +22,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from rich.console import Console
 from rich.table import Table
 
 from streams import topics
+from streams.shell.watermarks import watermarks
 from tests.support.data import replay_directory
 from tests.support.kafka import RealBroker, unavailable_reason
+from tests.support.log import read_all
+from tests.support.stored import reader
 from tests.support.wire import read_value
 
 PARTITIONS = 4
@@ -104,7 +107,12 @@ class Run:
 
     def ends(self, topic: str) -> int:
         """Sum of the end offsets of a topic of this run."""
-        return sum(high for _, high in watermarks(self.broker.bootstrap, topic))
+        consumer = reader(self.broker.bootstrap, "replay-check")
+        try:
+            found = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+            return sum(watermarks(consumer, TopicPartition(topic, partition), 20)[1] for partition in found)
+        finally:
+            consumer.close()
 
     def changelog(self) -> str:
         return topics.changelog(f"replay-{self.name}")
@@ -113,8 +121,7 @@ class Run:
         """Reads everything back."""
         result = Answer()
         for topic in DECISIONS:
-            for key, value, headers in read_all(self.broker.bootstrap, f"{self.name}-{topic}"):
-                del key
+            for *_, value, headers, _ in read_all(self.broker.bootstrap, f"{self.name}-{topic}"):
                 name = (topic, headers["ce_id"].decode())
                 if name not in result.records:
                     result.records[name] = value
@@ -123,9 +130,9 @@ class Run:
                 else:
                     result.wrong += 1
         result.health = {
-            key: value for key, value, _ in read_all(self.broker.bootstrap, f"{self.name}-{topics.HEALTH}")
+            record.key: record.value for record in read_all(self.broker.bootstrap, f"{self.name}-{topics.HEALTH}")
         }
-        result.state = {key: value for key, value, _ in read_all(self.broker.bootstrap, self.changelog())}
+        result.state = {record.key: record.value for record in read_all(self.broker.bootstrap, self.changelog())}
         return result
 
 
@@ -133,44 +140,6 @@ def files(history: Path) -> list[str]:
     """The history as options of `import` and `backtest`."""
     named = (("--usage", "usage"), ("--sentiment", "sentiment"), ("--tickets", "ticket"))
     return [word for option, name in named for word in (option, str(history / f"{name}-events.jsonl.gz"))]
-
-
-def watermarks(bootstrap: str, topic: str) -> list[tuple[int, int]]:
-    """First and end offset of each partition."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "replay-check"})
-    try:
-        found = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-        return [consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=20) for p in sorted(found)]
-    finally:
-        consumer.close()
-
-
-def read_all(bootstrap: str, topic: str) -> list[tuple[bytes, bytes, dict[str, bytes]]]:
-    """All records of a topic: key, value, headers; partition by partition in offset order."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "replay-check",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-        }
-    )
-    rows = []
-    try:
-        for partition, (low, high) in enumerate(watermarks(bootstrap, topic)):
-            if low == high:
-                continue
-            consumer.assign([TopicPartition(topic, partition, low)])
-            position, deadline = low, time.monotonic() + 120
-            while position < high:
-                if time.monotonic() > deadline:
-                    raise SystemExit(f"{topic}/{partition} could not be read to its end {high}, stopped at {position}")
-                for message in consumer.consume(10_000, 1.0):
-                    rows.append((message.key(), message.value(), dict(message.headers() or ())))
-                    position = message.offset() + 1
-    finally:
-        consumer.close()
-    return rows
 
 
 def wait(worker: subprocess.Popen[bytes], log: Path, seconds: float = 600) -> None:

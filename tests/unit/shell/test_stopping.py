@@ -16,6 +16,7 @@ import pytest
 from streams.policy.load import default_policy
 from streams.shell import ownership
 from streams.shell import worker as shell
+from streams.shell.in_thread import in_thread
 from streams.shell.recovery import Cancelled
 from streams.shell.replica import Replica
 from streams.shell.worker import StreamWorker
@@ -118,20 +119,24 @@ async def test_stop_does_not_wait_for_a_recovery_under_way(worker: Any, monkeypa
 
 async def test_recovery_that_was_given_up_is_none_to_the_watchdog(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nobody would notice when no assignment follows."""
+    taken: list[object] = []
 
-    async def take(*_: object) -> None:
+    async def take(*what: object) -> None:
+        taken.append(what)
         assert worker.status.view().working
 
     monkeypatch.setattr(worker.ownership, "take", take)
     worker.app = type("App", (), {"consumer_generation_id": 1, "consumer": type("C", (), {"assignment": set})})
+    worker.on_assignment()
     await worker._on_assigned()
+    assert taken
     assert not worker.status.view().working
     assert not worker.status.view().settled
 
 
 async def test_waiting_for_brokers_at_the_start_keeps_no_process() -> None:
     release = threading.Event()
-    waiting = asyncio.ensure_future(shell._in_thread(release.wait))
+    waiting = asyncio.ensure_future(in_thread(release.wait, "preflight"))
     await asyncio.sleep(0.05)
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "preflight"] == [True]
     release.set()
@@ -143,4 +148,4 @@ async def test_failure_of_the_checks_is_told_to_whoever_waits() -> None:
         raise ValueError("the topics do not fit")
 
     with pytest.raises(ValueError, match="do not fit"):
-        await shell._in_thread(check)
+        await in_thread(check, "preflight")
