@@ -22,7 +22,7 @@ from streams.metrics import Metrics, StateCollector
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
-from streams.shell import failpoints, schema_lookup
+from streams.shell import failpoints, memory, schema_lookup
 from streams.shell.app import create_app
 from streams.shell.audit import Audit
 from streams.shell.census import Census
@@ -310,7 +310,7 @@ class StreamWorker:
             self.status.on_ownership(recovering=True)
             await self.ownership.take(partitions, self.app.consumer_generation_id, self._standbys())
             self.status.on_ownership(recovering=False)
-            gc.freeze()
+            memory.settle()
         except Exception as error:  # noqa: BLE001  no record may flow into a partition that is not recovered
             self.fail(error)
 

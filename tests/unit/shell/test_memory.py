@@ -1,12 +1,17 @@
-"""Threads share their heaps, so that the memory of a worker does not grow with the threads that it has had."""
+"""The memory of a worker grows neither with the threads that it has had nor with its take-overs."""
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 
 import pytest
+
+from streams.shell.memory import settle
 
 _HEAPS = """
 import re, threading
@@ -24,11 +29,55 @@ held.wait()
 """
 
 
+_KEPT = """
+import os
+from streams.shell.memory import settle
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+pieces = [bytearray(60_000) for _ in range(1_000)]
+last = bytearray(60_000)
+del pieces
+before = resident()
+{call}
+print(before - resident())
+"""
+
+
+@pytest.fixture
+def nothing_frozen() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+class _Knot:
+    """Refers to itself, so that only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.knot = self
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_what_lived_at_one_take_over_and_no_more_is_gone_after_the_next() -> None:
+    knot = _Knot()
+    gone = weakref.ref(knot)
+    settle()
+    del knot
+    gc.collect()
+    assert gone() is not None, "the collector does not look at what was there"
+    settle()
+    assert gone() is None
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give back by themselves")
+def test_free_memory_below_what_is_in_use_is_given_back() -> None:
+    assert _printed(_KEPT, "settle()") > 40_000_000 > _printed(_KEPT, "settle")
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps of threads")
 def test_twenty_threads_share_two_heaps() -> None:
-    assert _heaps("share_arenas()") <= 2 < _heaps("share_arenas")
+    assert _printed(_HEAPS, "share_arenas()") <= 2 < _printed(_HEAPS, "share_arenas")
 
 
-def _heaps(call: str) -> int:
-    script = _HEAPS.replace("{call}", call)
-    return int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout)
+def _printed(script: str, call: str) -> int:
+    command = [sys.executable, "-c", script.replace("{call}", call)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
