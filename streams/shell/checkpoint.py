@@ -256,6 +256,7 @@ class Checkpointer:
                     waiting.difference_update(chunk)
             except BaseException as error:
                 owned.waiting |= waiting
+                owned.trace.tell_again()
                 if not isinstance(error, _Lost):
                     raise
                 log.warning("outputs held back: the group has given the partitions to another worker")

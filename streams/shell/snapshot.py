@@ -38,6 +38,7 @@ class Snapshot:
         self.owned.fold.dirty |= self.accounts
         self.owned.fold.health_changed |= self.rows
         self.owned.changed = True
+        self.owned.trace.tell_again()
 
 
 def next_offsets(settings: Settings, snapshots: Iterable[Snapshot]) -> dict[TP, int]:

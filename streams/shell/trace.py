@@ -37,7 +37,10 @@ class Trace:
         self._entries.append(f"{rank}:{offset}")
 
     def header(self, at: int) -> bytes:
-        """The header of an account's state encoded when `at` records were applied; entries are told once."""
+        """The header of an account's state encoded when `at` records were applied; entries are told once.
+
+        When what it stands on is not sent after all, `tell_again` is to be called.
+        """
         return self._tell(at, self._told)
 
     def repeated(self, at: int) -> bytes:
@@ -45,6 +48,10 @@ class Trace:
         made = self._tell(at, self._first)
         self._repeated = self._told
         return made
+
+    def tell_again(self) -> None:
+        """What was told since the last `confirm` may not have been sent: the next header tells it again."""
+        self._told = self._first
 
     def confirm(self) -> None:
         """The last partition's state is stored for certain."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams import topics
+from streams.shell import trace
 from streams.shell.checkpoint import Checkpointer
 from streams.shell.failure import Abandoned, Unrecoverable
 from streams.shell.outgoing import Outgoing
@@ -210,6 +211,18 @@ async def test_row_that_outlived_its_lease_is_rendered_anew_before_its_state_is_
     assert order.index(("x-account-health", b"b")) < order.index((CHANGELOG, b"b"))
     assert _sent(sender, topics.HEALTH) == [b"a", b"b"], "the row that was acknowledged is not sent again"
     assert bench.fold.health_changed == set()
+
+
+async def test_order_that_was_told_by_states_that_were_not_sent_is_told_by_those_that_are(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "ON", True)
+    sender = Expiring(1)
+    _use(bench, sender)
+    await bench.table.apply_slice(piece(usage(2, account="b")))
+    assert await bench.checkpointer.checkpoint()
+    states = [item for step in sender.steps for item in step if item.topic == CHANGELOG and item.key in {b"a", b"b"}]
+    assert [dict(item.headers or ())[trace.HEADER] for item in states] == [b"1|0|2:2", b"1|1|"]
 
 
 async def test_row_that_outlived_its_lease_in_an_emit_is_left_to_the_checkpoint(bench: Bench) -> None:
