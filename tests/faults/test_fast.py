@@ -74,7 +74,7 @@ def test_nothing_is_committed_past_a_slow_record(tmp_path: Path) -> None:
 
 def test_refused_commits_are_made_up_for(tmp_path: Path) -> None:
     with EmbeddedBroker(brokers=3) as broker:
-        case = _run(9, Tier.EMBEDDED, broker, tmp_path)
+        case = _run(9, Tier.EMBEDDED, broker, tmp_path, "once")
     assert case.verdict is not None
 
 

@@ -15,7 +15,7 @@ ERRORS = {
     KafkaError.REBALANCE_IN_PROGRESS: "rebalancing",
     KafkaError.UNKNOWN_MEMBER_ID: "rebalancing",
 }
-TIMES = (1, 5)
+TIMES = {"once": 1, "five times": 5}
 WITHIN_S = 90.0
 
 
@@ -25,10 +25,11 @@ def run(case: Case) -> None:
     case.load(rate=60, accounts=40).start()
     steady(case)
     faults = MockFaults(case.broker)
-    errors = [(error, times) for error in ERRORS for times in TIMES]
+    times = TIMES[case.variant]
+    errors = list(ERRORS)
     case.rng.shuffle(errors)
     refused = 0
-    for error, times in errors:
+    for error in errors:
         outcome = ERRORS[error]
         counted, made = commits(worker, outcome), commits(worker, "committed")
         faults.fail(Request.OFFSET_COMMIT, *[error] * times)
@@ -65,5 +66,6 @@ ROW = Row(
     tier=Tier.EMBEDDED,
     run=run,
     own_broker=True,
+    variants=tuple(TIMES),
     limits={"recovery_s": WITHIN_S},
 )
