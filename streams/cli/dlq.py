@@ -15,19 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from streams.cli.group import group
 from streams.cli.refused import Refused
 from streams.domain.time import format_time
 from streams.settings import load_settings
 from streams.shell.dead_letter_log import DeadLetter, DeadLetterLog, Progress
 from streams.shell.dead_letter_replay import Advance, Done, ReplayStopped, Result
 
-app = typer.Typer(
-    help="List, look into and replay dead letters.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = group("List, look into and replay dead letters.")
 _ROW = 16
 Ids = Annotated[list[str], typer.Argument(help="Ids as listed: PARTITION/OFFSET, or OFFSET in partition 0")]
 

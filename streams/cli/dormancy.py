@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streams import topics
 from streams.backtest.history import Survey, events, survey
+from streams.cli.group import group
 from streams.cli.history_options import moment
 from streams.cli.policy_file import chosen_policy
 from streams.cli.refused import Refused
@@ -26,12 +27,7 @@ from streams.settings import load_settings
 
 _WHAT_COUNTS = "; what counts are values above 0 of metrics where more is good, unless they come at fixed moments"
 
-app = typer.Typer(
-    help="Fit the model that tells how likely an account is gone to your own history.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
+app = group("Fit the model that tells how likely an account is gone to your own history.")
 
 
 @app.callback()

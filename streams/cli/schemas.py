@@ -10,16 +10,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from streams import topics
+from streams.cli.group import group
 from streams.shell import schemas
 from streams.shell.compatibility import problems
 
-app = typer.Typer(
-    help="Show the record schemas, and check that they fit each other.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = group("Show the record schemas, and check that they fit each other.")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from streams.cli.group import group
 from streams.cli.refused import Refused
 from streams.sentiment.choose import AnyScorer, choose_scorer
 from streams.sentiment.labelled import read_labelled, read_rows
@@ -27,12 +28,7 @@ from streams.settings import load_settings
 _RECIPE = Recipe()
 _WIDE = 60
 
-app = typer.Typer(
-    help="Train a sentiment model on your own labelled texts; score texts and see why.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
+app = group("Train a sentiment model on your own labelled texts; score texts and see why.")
 ModelOption = Annotated[
     Path | None,
     typer.Option("--model", help="Model file; BACKONTRACK_SENTIMENT_MODEL, or the lexicon when neither is given"),

@@ -10,16 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from streams.cli.group import group
 from streams.settings import load_settings
 from streams.shell.admin import Admin, declared
 
-app = typer.Typer(
-    help="Create the topics, or tell how they differ from what is needed.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+app = group("Create the topics, or tell how they differ from what is needed.")
 
 
 @app.command()

@@ -21,7 +21,8 @@ from streams.domain.floats import Floats, floats
 from streams.shell.dataclass_avro import field_hints, generic, is_enum
 
 Write = Callable[[Any], bytes]
-_CACHED = 65_536
+_CACHED = 8_192
+"""What is encoded again and again is less; the rest, ids and times that come once, would only take memory."""
 _CACHED_LENGTH = 64
 _LONGS = parse_schema({"type": "array", "items": "long"})
 # Numbers beyond it are hashes: they do not repeat, so that caching them costs more than it saves.

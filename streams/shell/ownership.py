@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import structlog
 
@@ -40,6 +41,8 @@ log = structlog.stdlib.get_logger(__name__)
 
 _READERS = 4
 _LOOK_S = 0.2
+_POLICIES = 4
+"""Kept of those that the log names: reading one takes some 10 ms."""
 CONTROL_KEY = b"control"
 
 
@@ -268,10 +271,8 @@ class Ownership:
         raise Cancelled
 
     def _load(self, text: str) -> Policy:
-        try:
-            return load_policy(text, "policy in the log")
-        except PolicyError as error:
-            raise ValueError(str(error)) from error
+        """The policy of a text; partitions with the same text share it. Raises ValueError."""
+        return self._policy if text == self._policy.text else _policy_of(text)
 
     async def _announce_policy(self, fold: PartitionFold, cancelled: threading.Event) -> None:
         wall = self._settings.clock == "wall"
@@ -285,6 +286,14 @@ class Ownership:
         }
         await self._deliver([control_record(self._settings, self._codec, fold.state.partition, record)], cancelled)
         log.info("policy announced", partition=fold.state.partition, version=self._policy.version)
+
+
+@lru_cache(maxsize=_POLICIES)
+def _policy_of(text: str) -> Policy:
+    try:
+        return load_policy(text, "policy in the log")
+    except PolicyError as error:
+        raise ValueError(str(error)) from error
 
 
 def control_record(settings: Settings, codec: Codec, partition: int, record: Mapping[str, object]) -> Outgoing:

@@ -124,6 +124,9 @@ def _plan(asked: argparse.Namespace, rows: list[Row]) -> Iterator[Planned]:
             for variant in row.variants:
                 if asked.variant and variant not in asked.variant:
                     continue
+                if reason := row.unavailable(variant):
+                    console.print(f"[yellow]row {row.number} {variant} skipped[/]: {reason}")
+                    continue
                 seeds = [asked.seed] if asked.seed is not None else range(1, asked.seeds + 1)
                 for seed in seeds:
                     yield row, tier, variant, seed

@@ -28,7 +28,8 @@ class Row:
 
     `tier` is where it runs, or several places; `variants` are runs of its own for each seed (`case.variant`).
     With `own_broker` the case gets a broker of its own, which it may stop, kill and pause. What is `alone` measures
-    speed or memory, so that nothing else should run beside it.
+    speed or memory, so that nothing else should run beside it. `unavailable` says why a variant cannot run on this
+    machine; None when it can.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Row:
     own_broker: bool = False
     variants: tuple[str, ...] = ("",)
     alone: bool = False
+    unavailable: Callable[[str], str | None] = lambda _variant: None
 
     @property
     def tiers(self) -> tuple[Tier, ...]:

@@ -44,9 +44,9 @@ class Desk:
         self.checkpointer = Checkpointer(
             self.settings, self.table, self.sender, self.codec, self.metrics, self._commit, self._is_member
         )
-        policy = default_policy()
+        self.policy = default_policy()
         self.ownership = Ownership(
-            self.settings, policy, self.table, self.sender, self.codec, self.metrics, None, member=self._is_member
+            self.settings, self.policy, self.table, self.sender, self.codec, self.metrics, None, member=self._is_member
         )
         self.audit = Audit(self.settings, self.table, self.sender, self.checkpointer, self.metrics, self._is_member)
         self.turn = 1
@@ -134,6 +134,13 @@ async def _fresh(desk: Desk, prefix: str) -> dict[str, bytes]:
         return other.states()
     finally:
         other.close()
+
+
+async def test_partitions_of_the_same_policy_share_it(desk: Desk) -> None:
+    """Reading it takes as long as some hundred records do."""
+    await desk.take(0, 1)
+    first, second = (owned.fold.policy for owned in desk.table.owned.values())
+    assert first is second is desk.policy
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

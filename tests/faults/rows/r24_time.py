@@ -132,8 +132,6 @@ def behind(case: Case) -> None:
 
 def _on_the_wall(case: Case) -> tuple[faketime.WrongClock, Load, list[Worker]]:
     """Two workers with the wall clock, one of which can be set wrong."""
-    if reason := faketime.unavailable_reason():
-        raise CaseFailed(reason)
     # A history that ends now, because ticks carry the time of the day.
     begin = int(time.time() * 1000) // DAY * DAY - 40 * DAY
     load = case.load(accounts=60, warm_days=0)
@@ -189,5 +187,6 @@ ROWS = [
         tier=Tier.ONE,
         run=run,
         variants=("records", "ahead", "behind"),
+        unavailable=lambda variant: None if variant == "records" else faketime.unavailable_reason(),
     ),
 ]

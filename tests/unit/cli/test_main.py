@@ -49,6 +49,7 @@ def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]
     assert code == 0
     assert f"backontrack {command}" in out
     assert "Examples" in out or "COMMAND" in out
+    assert "--install-completion" not in out, "that belongs to the program as a whole"
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
