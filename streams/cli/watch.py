@@ -69,6 +69,8 @@ def _live(reader: OutputReader, console: Console, *, until_caught_up: bool) -> N
         while not (until_caught_up and reader.caught_up):
             for record in reader.poll(_POLL_SECONDS):
                 view.apply(record.topic, record.account_id, record.record)
+            if until_caught_up:
+                reader.insist()
             now = time.monotonic()
             # While it catches up, every picture would delay the next one.
             if now - drawn >= _PICTURE_SECONDS or (reader.caught_up and view.version != version):
@@ -81,6 +83,7 @@ def _live(reader: OutputReader, console: Console, *, until_caught_up: bool) -> N
 def _lines(reader: OutputReader, show: Callable[[str], None], *, from_start: bool, until_caught_up: bool) -> None:
     view = View()
     told, shown, began = -1, 0.0, False
+    trouble: str | None = None
     while True:
         for record in reader.poll(_POLL_SECONDS):
             news = view.apply(record.topic, record.account_id, record.record)
@@ -88,6 +91,11 @@ def _lines(reader: OutputReader, show: Callable[[str], None], *, from_start: boo
                 text = line(Recent(record.topic, record.record))
                 if text is not None:
                     show(text)
+        if until_caught_up:
+            reader.insist()
+        if reader.trouble != trouble:
+            trouble = reader.trouble
+            typer.echo(f"-- {trouble or 'well again'}", err=True)
         if not reader.caught_up:
             continue
         now = time.monotonic()

@@ -14,6 +14,7 @@ from streams.settings import Settings
 from streams.shell.acls import readers
 from streams.shell.codec import Codec
 from streams.shell.connection import librdkafka
+from streams.shell.failure import Cure, cure
 from streams.shell.frames import BadRecord
 from streams.shell.registry import RegistryUnavailable
 from streams.views.view import View
@@ -22,6 +23,7 @@ _BATCH = 500
 _METADATA_SECONDS = 10.0
 _ATTEMPT_SECONDS = 1.0
 _SILENCE_SECONDS = 30.0
+_RIGHTS = "`backontrack acls --for board` prints the rights that are needed"
 
 
 class OutputsUnavailable(Exception):  # noqa: N818  it names a state, and is caught by that name
@@ -61,18 +63,22 @@ class OutputReader:
         """Largest record time seen, in ms, that of records of other accounts included: the stream time."""
         self.caught_up = False
         """True once every partition was read to what was its end at that moment."""
-        self.seen = 0
-        """Records and ends of partitions that have come."""
         self.unreadable = 0
         """Records that could not be decoded and were left out."""
         self.trouble: str | None = None
-        """Newest problem with the connection; None after a record or an end of partition has come again."""
+        """Newest problem with the connection; None after a record or an end of partition has come again.
+
+        A right that is missing stays one until its topic can be read.
+        """
         self._codec = Codec(settings)
         self._fetch_wait_ms = fetch_wait_ms
         self._key = None if account_id is None else account_id.encode()
         self._logical = {settings.topic(name): name for name in wanted}
         self._behind: set[tuple[str, int]] = set()
         self._consumer: Consumer | None = None
+        self._heard_at = 0.0
+        self._denied: dict[str, str] = {}
+        # What to tell of topics that may not be read.
         self._given_up = False
 
     def open(self) -> None:
@@ -108,7 +114,8 @@ class OutputReader:
         # From the first record that there is, not from offset 0, which retention may have removed.
         consumer.assign([TopicPartition(name, partition, -2) for name, partition in places])
         self._consumer = consumer
-        self.trouble = None
+        self._denied.clear()
+        self._heard()
 
     def _topics(self, consumer: Consumer) -> dict[str, Any]:
         deadline = time.monotonic() + _METADATA_SECONDS
@@ -127,7 +134,8 @@ class OutputReader:
         if missing:
             raise OutputsUnavailable(
                 f"missing topics at {self.settings.bootstrap_servers}: {', '.join(missing)}; "
-                "create them with `backontrack topics create`, or check BACKONTRACK_TOPIC_PREFIX"
+                "create them with `backontrack topics create`, or check BACKONTRACK_TOPIC_PREFIX. They are missing for "
+                f"users who may not see them, too: {_RIGHTS}"
             )
         return found
 
@@ -148,11 +156,24 @@ class OutputReader:
             if error is not None:
                 self._on_message_error(error, message)
                 continue
-            self.seen += 1
-            self.trouble = None
+            self._heard(message.topic())
             if (record := self._decode(message)) is not None:
                 records.append(record)
         return records
+
+    def insist(self) -> None:
+        """For whoever waits for the end: raises OutputsUnavailable when it does not come.
+
+        Because a right is missing, or because nothing has come for half a minute.
+        """
+        for reason in self._denied.values():
+            raise OutputsUnavailable(reason)
+        silent = time.monotonic() - self._heard_at
+        if silent > _SILENCE_SECONDS and not self.caught_up:
+            why = f": {self.trouble}" if self.trouble else ""
+            raise OutputsUnavailable(
+                f"nothing came from Kafka at {self.settings.bootstrap_servers} for {silent:.0f} s{why}"
+            )
 
     def close(self) -> None:
         """Leaves; harmless when repeated."""
@@ -190,12 +211,21 @@ class OutputReader:
 
     def _on_message_error(self, error: KafkaError, message: Message) -> None:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's public name for it
-            self.seen += 1
+            self._heard(message.topic())
             self._behind.discard((message.topic() or "", message.partition() or 0))
             self.caught_up = not self._behind
-            self.trouble = None
+        elif cure(error) is Cure.RIGHT:
+            topic = message.topic() or ""
+            what = f"topic {topic}" if topic else "the output topics"
+            self.trouble = self._denied[topic] = f"{what} cannot be read: {error.str()}; {_RIGHTS}"
         else:
             self.trouble = error.str()
+
+    def _heard(self, topic: str | None = None) -> None:
+        self._heard_at = time.monotonic()
+        for name in (topic or "", ""):
+            self._denied.pop(name, None)
+        self.trouble = next(iter(self._denied.values()), None)
 
     def _on_error(self, error: KafkaError) -> None:
         self.trouble = error.str()
@@ -207,17 +237,10 @@ def read_to_end(settings: Settings, *, account_id: str | None = None, idle: floa
     Raises OutputsUnavailable when they cannot be read, or when the broker falls silent before their ends.
     """
     view = View()
-    silent = 0.0
     with OutputReader(settings, account_id=account_id) as reader:
         while not reader.caught_up:
-            seen = reader.seen
             for record in reader.poll(idle):
                 view.apply(record.topic, record.account_id, record.record)
-            silent = silent + idle if reader.seen == seen else 0.0
-            if silent > _SILENCE_SECONDS:
-                raise OutputsUnavailable(
-                    f"nothing came from Kafka at {settings.bootstrap_servers} for {silent:.0f} s"
-                    + (f": {reader.trouble}" if reader.trouble else "")
-                )
+            reader.insist()
         view.move(reader.newest_at)
     return view

@@ -19,6 +19,7 @@ from streams import topics
 from streams.cli.main import application, main
 from streams.domain.time import DAY
 from streams.settings import Settings
+from streams.views import consume
 from streams.views.consume import OutputReader, OutputsUnavailable, read_to_end
 from streams.views.summary import summarise
 from streams.views.view import View
@@ -99,6 +100,16 @@ def test_missing_topics_are_named_with_what_to_do(embedded: EmbeddedBroker, pref
     settings = Settings(bootstrap_servers=embedded.bootstrap, topic_prefix=prefix)
     with pytest.raises(OutputsUnavailable, match=rf"{prefix}account-health.*topics create"):
         read_to_end(settings)
+
+
+def test_whoever_waits_for_the_end_is_told_when_nothing_comes(
+    filled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OutputReader(filled) as reader:
+        reader.insist()
+        monkeypatch.setattr(consume, "_SILENCE_SECONDS", -1.0)
+        with pytest.raises(OutputsUnavailable, match="nothing came from Kafka"):
+            reader.insist()
 
 
 @pytest.fixture

@@ -299,6 +299,31 @@ def test_a_running_worker_opens_one_port_on_loopback_and_loads_no_pickle(
         assert worker.stop() == 0
 
 
+@pytest.mark.parametrize(
+    "command", [["explain", "a1"], ["watch", "--plain", "--until-caught-up"]], ids=["explain", "watch"]
+)
+def test_reader_without_the_right_to_read_a_topic_is_told_which(
+    broker: SecureBroker, names: Options, command: list[str]
+) -> None:
+    settings = Settings(**names)
+    health = settings.topic(topics.HEALTH)
+    broker.deny_all(WORKER)
+    broker.allow(WORKER, [right for right in acls.rights(settings, acls.BOARD) if right.name != health])
+    broker.allow(WORKER, [Right("topic", health, "Describe")])
+    options = {f"BACKONTRACK_{name.upper()}": value for name, value in {**names, **scram(broker)}.items()}
+    ended = subprocess.run(
+        [sys.executable, "-m", "streams.cli.main", *command],
+        env={**os.environ, **options},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert f"topic {health} cannot be read" in ended.stderr
+    assert "backontrack acls --for board" in ended.stderr
+
+
 def _commands(directory: Path) -> list[list[str]]:
     history = directory / "usage.csv"
     history.write_text("account_id,time,metric,value\na1,2024-01-01T00:00:00Z,active_users,3\n", encoding="utf-8")
