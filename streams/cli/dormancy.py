@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streams import topics
 from streams.backtest.history import Survey, events, survey
 from streams.cli.group import group
-from streams.cli.history_options import moment
+from streams.cli.history_options import RequiredUsage, moment
 from streams.cli.policy_file import chosen_policy
 from streams.cli.refused import Refused
 from streams.detection import bg_nbd
@@ -37,12 +37,7 @@ def _group() -> None:
 
 @app.command("fit")
 def fit(
-    usage: Annotated[
-        Path,
-        typer.Option(
-            exists=True, dir_okay=False, help="Usage: account_id,time,metric,value (CSV or JSON Lines, plain or gzip)"
-        ),
-    ],
+    usage: RequiredUsage,
     until: Annotated[
         str, typer.Option(callback=moment, help="Look at it from here (ISO 8601), without what came later; its end")
     ] = "",

@@ -25,7 +25,9 @@ def _option(flag: str, what: str) -> typer.models.OptionInfo:
     return option
 
 
-UsageOption = Annotated[Path | None, _option("--usage", "Usage: account_id,time,metric,value")]
+_USAGE = _option("--usage", "Usage: account_id,time,metric,value")
+UsageOption = Annotated[Path | None, _USAGE]
+RequiredUsage = Annotated[Path, _USAGE]
 SentimentOption = Annotated[Path | None, _option("--sentiment", "Sentiment: account_id,time,channel,text or score")]
 TicketsOption = Annotated[Path | None, _option("--tickets", "Tickets: account_id,time,ticket_id,change,priority")]
 AccountsOption = Annotated[Path | None, _option("--accounts", "Account events: account_id,time,change,segment,...")]

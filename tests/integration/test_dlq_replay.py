@@ -25,7 +25,6 @@ from tests.support.cli import run
 from tests.support.kafka import RealBroker
 from tests.support.records import produce
 from tests.support.shell import usage
-from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka]
 
@@ -240,20 +239,16 @@ def test_a_worker_applies_what_was_put_back_and_is_not_taken_for_stuck(
     produce(cluster.bootstrap, prefix + USAGE, event.value or b"", key=b"somebody-else")
     mended = tmp_path / "mended.json"
     with cluster.worker(stall_timeout="5s") as worker:
-        worker.until(lambda: _metric(worker, "dead_letters_total", "key_mismatch") == 1, "the dead letter")
+        worker.until(
+            lambda: worker.metric("backontrack_dead_letters_total", reason="key_mismatch") == 1, "the dead letter"
+        )
         worker.until(lambda: "0 dead" not in run("dlq", "list").out, "the dead letter on its topic")
         mended.write_text(json.dumps(json.loads(run("dlq", "show", "0", "--json").out)["record"]))
         assert run("dlq", "replay", "0", "--file", str(mended)).out.strip() == "1 of 1 put back"
-        worker.until(lambda: _metric(worker, "events_total", f'outcome="applied",topic="{USAGE}"') == 1, "applied")
-        worker.until(lambda: _metric(worker, "consumer_lag_records", "") == 0, "no lag is left")
+        worker.until(lambda: worker.metric("backontrack_events_total", outcome="applied", topic=USAGE) == 1, "applied")
+        worker.until(lambda: worker.metric("backontrack_consumer_lag_records") == 0, "no lag is left")
         ends = time.monotonic() + 15
         while time.monotonic() < ends:
             assert worker.probe("/livez")[0] == 200
             time.sleep(0.5)
         assert worker.stop() == 0
-
-
-def _metric(worker: WorkerProcess, name: str, label: str) -> float:
-    lines = worker.probe("/metrics")[1].splitlines()
-    found = [line for line in lines if line.startswith(f"backontrack_{name}") and label in line]
-    return sum(float(line.rpartition(" ")[2]) for line in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -171,11 +170,8 @@ def test_outage_under_way_is_waited_for_and_loses_nothing(place: Place, history:
         _finish(place, history, worker)
 
 
-def _applied(worker: WorkerProcess) -> int:
-    text = worker.probe("/metrics")[1]
-    return int(
-        sum(float(value) for value in re.findall(r"^backontrack_events_total\{[^}]*\} (\S+)$", text, re.MULTILINE))
-    )
+def _applied(worker: WorkerProcess) -> float:
+    return worker.metric("backontrack_events_total")
 
 
 def test_worker_asked_to_stop_in_an_outage_ends_and_leaves_what_it_stored(place: Place, history: list[Entry]) -> None:
@@ -226,6 +222,4 @@ def test_commit_that_fails_is_counted_and_made_up_for(
 
 
 def _count(worker: WorkerProcess, outcome: str) -> float:
-    text = worker.probe("/metrics")[1]
-    found = re.search(rf'^backontrack_commits_total\{{outcome="{outcome}"\}} (\S+)$', text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    return worker.metric("backontrack_commits_total", outcome=outcome)

@@ -32,8 +32,7 @@ def _taken(output: str) -> list[int]:
 
 def _lag(worker: WorkerProcess) -> float:
     """Records that wait for this worker."""
-    lines = worker.probe("/metrics")[1].splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("backontrack_consumer_lag_records{"))
+    return worker.metric("backontrack_consumer_lag_records")
 
 
 @pytest.mark.timeout(400)

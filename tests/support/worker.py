@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from prometheus_client.parser import text_string_to_metric_families
+
 
 class WorkerProcess:
     """`backontrack worker` with settings from keywords; its log goes to a file. Ends with the `with` block."""
@@ -91,6 +93,12 @@ class WorkerProcess:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of the samples of this name that have these labels; 0.0 while there is none."""
+        families = text_string_to_metric_families(self.probe("/metrics")[1])
+        samples = (sample for family in families for sample in family.samples if sample.name == name)
+        return sum((sample.value for sample in samples if labels.items() <= sample.labels.items()), 0.0)
 
     def __enter__(self) -> Self:
         return self

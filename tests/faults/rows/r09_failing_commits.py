@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from confluent_kafka import KafkaError
 
 from tests.faults.case import Case, Row, Tier, Worker
@@ -55,9 +53,7 @@ def run(case: Case) -> None:
 
 def commits(worker: Worker, outcome: str) -> float:
     """How many attempts to commit ended like this."""
-    text = worker.probe("/metrics")[1]
-    found = re.search(rf'^backontrack_commits_total\{{outcome="{outcome}"\}} (\S+)$', text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    return worker.metric("backontrack_commits_total", outcome=outcome)
 
 
 ROW = Row(
