@@ -191,6 +191,8 @@ class MergedConsumer(driver.Consumer):
         bounds = await self._bounds(turn, assigned)
         if bounds is None or self.turn != turn or not self.flow_active:
             return
+        if not all(host.owns(tp.partition) for tp in assigned):
+            return  # given back meanwhile, before Faust stopped the flow
         starts: dict[TP, int] = {}
         lanes: dict[int, PartitionLanes] = {}
         for partition in sorted({tp.partition for tp in assigned}):
