@@ -22,10 +22,11 @@ from mode import Service
 
 from streams.shell.consumer_thread import GROUP, Fetched, MergedConsumerThread, pauses
 from streams.shell.failure import Cure, Unrecoverable
-from streams.shell.group import Moved, cure
+from streams.shell.group import Moved, cure, fenced
 from streams.shell.holds import BROKER, COMMITTING, DENIED, PATIENCE_S
 from streams.shell.host import Host, Hosted
 from streams.shell.lanes import PartitionLanes, Slice
+from streams.shell.namesake import Namesakes, namesake
 from streams.shell.positions import out_of_range, start_position
 
 log = structlog.stdlib.get_logger(__name__)
@@ -120,6 +121,8 @@ class MergedConsumer(driver.Consumer):
         text = f"{what}: {type(error).__name__} {error}"
         if healed_by is Cure.RIGHT:
             self._host.holds.on(DENIED, text, part)
+        elif fenced(error):
+            raise namesake(cast("Hosted", self.app).settings.group_instance_id) from error
         elif healed_by is Cure.NONE:
             raise Unrecoverable(
                 f"{text}. What was applied is stored; check the broker and the rights of the group, then start again"
@@ -131,21 +134,23 @@ class MergedConsumer(driver.Consumer):
         unknown_since: float | None = None
         told = 0.0
         holds = self._host.holds
+        namesakes = Namesakes(cast("Hosted", self.app).settings.group_instance_id)
         while not self.should_stop:
             await asyncio.sleep(_LOOK_S)
             with contextlib.suppress(TimeoutError, ConsumerNotStarted):
-                trouble, known = await self._thread.run(self._thread.look_after(), self._host.timeout_s)
+                trouble, known, member = await self._thread.run(self._thread.look_after(), self._host.timeout_s)
                 now = time.monotonic()
                 unknown_since = None if known else unknown_since or now
                 if trouble is not None and now - told > _TELL_AGAIN_S:
                     told = now
                     log.warning("group membership failed and is tried again", error=f"{trouble!r}")
-                if trouble is not None:
-                    try:
+                try:
+                    namesakes.look(member, now)
+                    if trouble is not None:
                         self._judge(trouble, "the group cannot be joined", GROUP)
-                    except Unrecoverable as error:
-                        self._host.fail(error)
-                elif known:
+                except Unrecoverable as error:
+                    self._host.fail(error)
+                if trouble is None and known:
                     holds.off(DENIED, GROUP)
                 if unknown_since is not None and now - unknown_since > PATIENCE_S:
                     holds.on(BROKER, "no broker leads the group", GROUP)

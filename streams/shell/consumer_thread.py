@@ -146,10 +146,10 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
             self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()}, generation
         )
 
-    async def look_after(self) -> tuple[BaseException | None, bool]:
-        """What aiokafka's background work stumbled over, and whether a broker leads the group."""
+    async def look_after(self) -> tuple[BaseException | None, bool, str]:
+        """What aiokafka's background work stumbled over, whether a broker leads the group, and this member's id."""
         consumer = self._ensure_consumer()
-        return look_after(consumer), knows_coordinator(consumer)
+        return look_after(consumer), knows_coordinator(consumer), consumer._coordinator.member_id  # noqa: SLF001
 
 
 def pauses() -> Iterator[float]:

@@ -20,6 +20,17 @@ from streams.shell.failure import Cure
 IsMember = Callable[[], Awaitable[bool | None]]
 """Whether the group still counts this worker in; None when nobody answers."""
 
+
+class FencedInstanceIdError(kafka.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
+    """Another member has joined the group under this one's `group.instance.id`."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+# aiokafka, which can send such a name, takes the answer for an unknown error, and tries for ever.
+kafka.kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
+
 _RIGHTS = (
     kafka.AuthenticationFailedError,
     kafka.ClusterAuthorizationFailedError,
@@ -46,11 +57,16 @@ class Moved(Exception):  # noqa: N818  no error: what the group has done
     """The group is rebalancing, or has given the partitions to another member."""
 
 
+def fenced(error: BaseException) -> bool:
+    """True when the error, or the one that aiokafka has put into words in it, is that of a name in use."""
+    return isinstance(error, FencedInstanceIdError) or FencedInstanceIdError.__name__ in str(error)
+
+
 def cure(error: BaseException) -> Cure:
     """What heals an error of aiokafka. Most heal by themselves: it has retried nothing for long."""
     if isinstance(error, _RIGHTS):
         return Cure.RIGHT
-    return Cure.NONE if isinstance(error, _NONE) else Cure.TIME
+    return Cure.NONE if isinstance(error, _NONE) or fenced(error) else Cure.TIME
 
 
 async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], generation: int) -> None:

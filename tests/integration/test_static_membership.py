@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,26 @@ def test_restart_of_a_worker_without_a_name_is_a_new_generation(cluster: Cluster
         second.until(lambda: bool(_taken(second)), "it is back")
         assert _taken(second)[0] != before
         assert second.stop() == 0, second.output
+
+
+@pytest.mark.timeout(200)
+def test_worker_whose_name_another_one_has_ends_and_says_so(cluster: Cluster) -> None:
+    """They would take the partitions from each other for ever; whichever ends, the other one has its peace."""
+    with cluster.worker(group_instance_id="one") as first:
+        first.until(lambda: bool(_taken(first)), "it has joined")
+        with cluster.worker(group_instance_id="one") as second:
+            ended, left = _one_ended(first, second)
+            assert ended.wait() == 1
+            assert "another worker has joined the group as 'one'" in ended.output
+            assert "BACKONTRACK_GROUP_INSTANCE_ID" in ended.output
+            assert left.stop() == 0, left.output
+
+
+def _one_ended(first: WorkerProcess, second: WorkerProcess) -> tuple[WorkerProcess, WorkerProcess]:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        for ended, left in ((first, second), (second, first)):
+            if ended.process.poll() is not None:
+                return ended, left
+        time.sleep(0.2)
+    raise TimeoutError(f"both go on:\n{first.output[-3000:]}")

@@ -1,4 +1,4 @@
-"""Offsets are committed only in the generation in which the partitions were taken over."""
+"""What is asked of the group: commits only in the generation of the take-over, and which errors heal by what."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
 
-from streams.shell.group import Moved, commit
+from streams.shell.failure import Cure
+from streams.shell.group import Moved, commit, cure, fenced
 
 PLACE = TopicPartition("usage", 0)
 
@@ -53,3 +55,15 @@ async def test_without_a_group_nothing_is_committed() -> None:
     consumer: Any = Consumer(-1)
     with pytest.raises(Moved):
         await commit(consumer, {PLACE: 3}, -1)
+
+
+@pytest.mark.parametrize("found", [kafka.for_code(82)(), kafka.KafkaError(repr(kafka.for_code(82)()))])
+def test_name_that_another_member_has_taken_is_known_and_heals_by_nothing(found: Exception) -> None:
+    """Aiokafka tells some errors of the group in words only."""
+    assert fenced(found)
+    assert cure(found) is Cure.NONE
+
+
+def test_other_errors_of_the_group_are_not_taken_for_it() -> None:
+    assert not fenced(kafka.for_code(-1)())
+    assert not fenced(kafka.KafkaError("UnknownError()"))
