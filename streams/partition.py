@@ -56,6 +56,8 @@ class PartitionFold:
         """Accounts that are owed a health row; cleared by the caller."""
         self.tallies: Counter[tuple[str, str]] = Counter()
         """How many records had which outcome, by (topic, outcome); taken by the caller."""
+        self.advancing = False
+        """True while time has moved a part of the way to the next record: what is stored now would be in its midst."""
         self.journal: Journal | None = None
         """Told of each finding and of each metric's drop that is over, for those who want more than the outputs."""
         # The heap is derived from the accounts' timers and may hold entries that were replaced since; `_armed` is the
@@ -79,6 +81,16 @@ class PartitionFold:
         else:
             outcome = self._account_event(topic, origin, event)
         self.tallies[topic, outcome] += 1
+
+    def advance(self, topic: str, offset: int, time: int, limit: int) -> bool:
+        """Moves time towards a record that is about to be applied, as `apply` does, but fires `limit` timers at most.
+
+        True when `apply` has no more than that to fire, so that it will not take long; else it is to be called again.
+        """
+        if time <= self.state.stream_time or not self._timers or self._timers[0][0] > time:
+            return True
+        self.advancing = not self._advance(time, Origin(topic, self.state.partition, offset), limit)
+        return not self.advancing
 
     def skip(self, topic: str, offset: int, time: int) -> bool:
         """Passes over a record that could not be read: it moves time and position, nothing else.
@@ -153,8 +165,8 @@ class PartitionFold:
                 self.dirty.add(account_id)
                 self._arm(account)
 
-    def _advance(self, time: int, origin: Origin) -> None:
-        """Moves stream time to `time`, firing what is due on the way."""
+    def _advance(self, time: int, origin: Origin, limit: int | None = None) -> bool:
+        """Moves stream time to `time`, firing what is due on the way; False when it stops after `limit` timers."""
         state, timers = self.state, self._timers
         if time >= state.dormancy.due_at:
             dormancy.learn(state, time)
@@ -165,13 +177,18 @@ class PartitionFold:
                 continue
             if due > time:
                 break
+            if limit == 0:
+                return False
             account = self.accounts[heappop(timers)[1]]
             if not account.timers or min(account.timers.values()) != due:
                 continue  # an entry that a later one has replaced
+            if limit is not None:
+                limit -= 1
             self._armed.pop(account.account_id, None)
             state.stream_time = max(state.stream_time, due)
             self._settle(account, fold.fire(account, state, due, origin, self.policy))
         state.stream_time = time
+        return True
 
     def _check_feeds(self, time: int) -> None:
         """Judges the feeds at the moment when one may have turned silent, and notes the next such moment."""

@@ -189,6 +189,7 @@ class Checkpointer:
     async def _try_checkpoint(self, began: float) -> bool:
         self._table.checkpoint_due.clear()
         await self._emit()
+        await self._table.between_records(*self._table.owned.values())
         snapshots = [self._snapshot(owned) for owned in self._table.owned.values() if self._is_due(owned)]
         try:
             await self._store(snapshots, began)
@@ -264,6 +265,7 @@ class Checkpointer:
             self._metrics.emit_duration.observe(time.monotonic() - began)
 
     async def _emit_accounts(self, owned: Owned, ids: list[str]) -> int:
+        await self._table.between_records(owned)
         began = time.monotonic()
         fold = owned.fold
         partition = fold.state.partition
@@ -361,6 +363,7 @@ class Checkpointer:
 
     async def _store_accounts(self, snapshot: Snapshot, ids: list[str], began: float) -> None:
         owned, fold = snapshot.owned, snapshot.owned.fold
+        await self._table.between_records(owned)
         states: list[Outgoing] = []
         rows: list[Outgoing] = []
         # Row and state of an account are taken at the same moment: the stored state is never newer than the sent row.

@@ -31,6 +31,8 @@ from streams.shell.registry import RegistryUnavailable
 
 STEP = 500
 """Records applied before the event loop gets its turn: some 20 ms."""
+TIMERS = 100
+"""Timers fired before the event loop gets its turn: at the end of a day one record may fire those of all accounts."""
 _WAITING_LIMIT = 20_000
 """Accounts with outputs that are not sent yet, beyond which applying waits for the emit."""
 _LETTERS_LIMIT = 1 << 20
@@ -122,6 +124,8 @@ class AccountTable:
         self.owned: dict[int, Owned] = {}
         self.outputs_wait = asyncio.Event()
         self.checkpoint_due = asyncio.Event()
+        self._whole = asyncio.Event()
+        # Set when a record was applied to its end.
         self.make_room: Callable[[], Awaitable[None]] | None = None
 
     @property
@@ -158,18 +162,26 @@ class AccountTable:
     async def _advance(self, partition: int, turn: int, records: Sequence[Any]) -> tuple[int, Pause | None]:
         """Applies records; how many that were, and why the next one has to wait."""
         done, total = 0, len(records)
+        begun: Owned | None = None
         while done < total:
-            owned = self._mine(partition, turn)
+            owned = self._mine(partition, turn) if begun is None else self._same(partition, begun)
             if owned is None:
                 return total, None
-            if self._holds.reading_waits:
+            if begun is not None:
+                # Nothing can be stored in the midst of a record: it is applied first, also when that is the last one.
+                count, pause = self._apply(owned, records[done : done + 1])
+            elif self._holds.reading_waits:
                 # What is applied now could not be stored, so it would only fill the memory.
                 await asyncio.sleep(_LOOK_S)
                 continue
-            if self.make_room is not None and self._full(owned):
+            elif self.make_room is not None and self._full(owned):
                 await self.make_room()
                 continue
-            count, pause = self._apply(owned, records[done : done + STEP])
+            else:
+                count, pause = self._apply(owned, records[done : done + STEP])
+            begun = owned if owned.fold.advancing else None
+            if begun is None:
+                self._whole.set()
             done += count
             if self.dirty >= self._settings.checkpoint_max_dirty:
                 self.checkpoint_due.set()
@@ -180,6 +192,16 @@ class AccountTable:
 
     def _mine(self, partition: int, turn: int) -> Owned | None:
         return self.owned.get(partition) if turn == self.turn else None
+
+    def _same(self, partition: int, owned: Owned) -> Owned | None:
+        """What is owned, unless it was given back since, whether or not it has come again."""
+        return owned if self.owned.get(partition) is owned else None
+
+    async def between_records(self, *partitions: Owned) -> None:
+        """Returns when none of these is in the midst of a record, so that it can be stored."""
+        while any(owned.fold.advancing for owned in partitions):
+            self._whole.clear()
+            await self._whole.wait()
 
     def _full(self, owned: Owned) -> bool:
         return (
@@ -267,37 +289,39 @@ class AccountTable:
 
     def _apply(self, owned: Owned, records: Sequence[Any]) -> tuple[int, Pause | None]:
         """Applies records up to where dead letters fill the outbox, or one has to wait; how many that were."""
-        fold = owned.fold
-        state, apply, decoders = fold.state, fold.apply, self._decoders
-        applied = state.applied
+        fold, decoders = owned.fold, self._decoders
+        applied = fold.state.applied
         try:
             for index, record in enumerate(records):
                 if owned.letter_bytes > _LETTERS_LIMIT:
                     return index, None
                 topic, decode = decoders[record.topic]
-                offset = record.offset
-                if offset <= applied.get(topic, -1):
+                if record.offset <= applied.get(topic, -1):
                     continue
-                at = record.timestamp
                 if failpoints.ARMED:
                     failpoints.hit("record")
-                try:
-                    event = decode(record.value)
-                    reason = check(topic, record.key, event, at, fold.policy.time)
-                except (BadRecord, RegistryUnavailable) as error:
-                    pause = self._unreadable(owned, topic, record, error)
-                else:
-                    if reason is None:
-                        if trace.ON:
-                            owned.trace.applied(topics.RANKS[topic], offset)
-                        apply(topic, offset, at, event)
-                        continue
-                    pause = self._dead_letter(owned, topic, record, BadRecord(reason, REASONS[reason]))
-                if pause is not None:
+                pause = self._take(owned, topic, decode, record)
+                if pause is not None or fold.advancing:
                     return index, pause
             return len(records), None
         finally:
             self._settle(owned)
+
+    def _take(self, owned: Owned, topic: str, decode: Callable[[bytes | None], Any], record: Any) -> Pause | None:
+        """Applies a record, or makes a dead letter of it; why it has to wait. `advancing`: it is not applied yet."""
+        fold, offset, at = owned.fold, record.offset, record.timestamp
+        try:
+            event = decode(record.value)
+            reason = check(topic, record.key, event, at, fold.policy.time)
+        except (BadRecord, RegistryUnavailable) as error:
+            return self._unreadable(owned, topic, record, error)
+        if reason is not None:
+            return self._dead_letter(owned, topic, record, BadRecord(reason, REASONS[reason]))
+        if fold.advance(topic, offset, at, TIMERS):
+            if trace.ON:
+                owned.trace.applied(topics.RANKS[topic], offset)
+            fold.apply(topic, offset, at, event)
+        return None
 
     def _settle(self, owned: Owned) -> None:
         """Takes what the fold handed out, in one go with applying.

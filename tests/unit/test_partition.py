@@ -329,6 +329,24 @@ def test_fold_that_is_taken_up_from_its_states_goes_on_as_if_nothing_had_happene
     assert second.fold.accounts == undisturbed.fold.accounts
 
 
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_time_that_passes_in_pieces_comes_to_where_it_would_have_come_at_once(
+    log: list[tuple[Origin, Entry]], undisturbed: Run, limit: int
+) -> None:
+    made = Run()
+    pieces = 0
+    for origin, entry in log:
+        while not made.fold.advance(origin.topic, origin.offset, entry.time, limit):
+            assert made.fold.advancing
+            pieces += 1
+        assert not made.fold.advancing
+        made.apply([(origin, entry)])
+    assert pieces > 10, "the log must fire several timers at once"
+    assert made.fold.outputs == undisturbed.fold.outputs
+    assert made.fold.state == undisturbed.fold.state
+    assert made.fold.accounts == undisturbed.fold.accounts
+
+
 @pytest.mark.parametrize("ahead", [{"account-000"}, {"account-001", "account-002"}])
 def test_replay_over_accounts_that_were_stored_later_ends_in_the_same_states(
     log: list[tuple[Origin, Entry]], undisturbed: Run, ahead: set[str]

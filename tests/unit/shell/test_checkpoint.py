@@ -1,5 +1,6 @@
 """Emit and checkpoint: what is acknowledged before what, and what stays when a step does not happen."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import cast
@@ -88,6 +89,19 @@ async def test_emit_stores_the_state_with_its_outbox_before_it_sends_it(bench: B
     assert "x-interventions" in bench.sender.topics()[1]
     assert bench.fold.accounts["a"].outbox == []
     assert "a" in bench.fold.dirty, "the cleared outbox is not stored yet"
+
+
+@pytest.mark.parametrize("what", ["emit", "checkpoint"])
+async def test_nothing_is_stored_in_the_midst_of_a_record(bench: Bench, what: str) -> None:
+    bench.decide("a")
+    bench.fold.advancing = True
+    writing = asyncio.ensure_future(getattr(bench.checkpointer, what)())
+    await asyncio.sleep(0.05)
+    assert bench.sender.topics() == []
+    bench.fold.advancing = False
+    await bench.table.apply_slice(piece(usage(2)))
+    await asyncio.wait_for(writing, 5)
+    assert bench.sender.topics()[0] == {CHANGELOG}
 
 
 async def test_output_decided_while_an_emit_is_under_way_stays(bench: Bench) -> None:

@@ -1,10 +1,17 @@
 """The account table: applying, dead-lettering, and what is left alone."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from streams import topics
+from streams.domain.account import AccountState
+from streams.domain.time import HOUR
+from streams.partition import PartitionFold
 from streams.shell.codec import Codec
 from streams.shell.lanes import Slice
+from streams.shell.table import TIMERS, AccountTable, Owned
 from tests.support.shell import START, piece, record, settings, table, usage
 
 
@@ -110,3 +117,58 @@ async def test_dead_letters_beyond_the_limit_wait_for_a_checkpoint(monkeypatch: 
     assert len(owned.fold.state.outbox) == 1
     assert owned.fold.state.applied == {topics.USAGE: 5}
     assert set(owned.fold.accounts) == {"a"}
+
+
+def _sleeping(made: AccountTable, accounts: int) -> Owned:
+    """Partition 0 with accounts that all have a timer in an hour."""
+    before = made.owned[0].fold
+    names = [f"a{number}" for number in range(accounts)]
+    sleepers = {name: AccountState(name, timers={"guard": START + HOUR}) for name in names}
+    state = replace(before.state, stream_time=START)
+    made.owned[0] = Owned(PartitionFold(state, sleepers, before.policy, before._load), epoch=7)
+    return made.owned[0]
+
+
+def _tick() -> Slice:
+    at = START + 2 * HOUR
+    value = Codec(settings()).encode(topics.CONTROL, {"kind": "tick", "at": at})
+    return piece(record(topics.CONTROL, 0, value, b"control", at))
+
+
+async def test_record_that_fires_many_timers_gives_the_event_loop_its_turns() -> None:
+    """At the end of a day all accounts have one; a rebalance must not wait for them all."""
+    made = table(0)
+    owned = _sleeping(made, 10 * TIMERS)
+    applying = asyncio.ensure_future(made.apply_slice(_tick()))
+    turns = 0
+    while not applying.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 9
+    assert owned.fold.state.applied == {topics.CONTROL: 0}
+    assert not any(account.timers.get("guard") == START + HOUR for account in owned.fold.accounts.values())
+
+
+async def test_record_under_way_is_applied_to_its_end_when_partitions_are_given_back() -> None:
+    """What is stored then is not in its midst; the next record is left to the next owner."""
+    made = table(0)
+    owned = _sleeping(made, 3 * TIMERS)
+    tick = _tick()
+    applying = asyncio.ensure_future(made.apply_slice(Slice(0, 1, [*tick.records, usage(0, START + 2 * HOUR)])))
+    await asyncio.sleep(0)
+    assert owned.fold.advancing
+    made.turn = -1
+    await made.between_records(owned)
+    await applying
+    assert owned.fold.state.applied == {topics.CONTROL: 0}
+
+
+async def test_record_under_way_is_left_when_partitions_are_dropped() -> None:
+    made = table(0)
+    owned = _sleeping(made, 3 * TIMERS)
+    applying = asyncio.ensure_future(made.apply_slice(_tick()))
+    await asyncio.sleep(0)
+    assert owned.fold.advancing
+    made.drop()
+    await applying
+    assert owned.fold.state.applied == {}
