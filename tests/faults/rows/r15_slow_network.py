@@ -55,7 +55,8 @@ def _run(
     case.fault("far away")
     far()
     _watch(case, workers, memory, FAR_S)
-    case.progress()
+    # A checkpoint is some ten round trips, more when rows miss their lease, which is half a session.
+    case.progress(timeout=120 * case.patience)
     heal()
     case.fault("healed")
     recovered(case, 60 * case.patience)
