@@ -98,10 +98,10 @@ def verify(
         told: Is told of records folded.
         scorer: Scores raw text as the workers do.
     """
-    verdict = Verdict()
+    verdict, resent = Verdict(), 0
     if ledger is not None:
         ledger = _placed(verdict, logs, ledger)
-        _ledger(verdict, logs, ledger)
+        resent = _ledger(verdict, logs, ledger)
     expected = Model(logs, verdict.damage, told, scorer).run(complete=complete)
     sent = _decisions(verdict, logs, expected, complete=complete)
     _letters(verdict, logs, expected, sent, complete=complete)
@@ -128,6 +128,7 @@ def verify(
         **{topic: decided[topic] for topic in DECISIONS},
         "health_rows": len(logs.outputs.get(topics.HEALTH, ())),
         "samples": len(logs.samples),
+        "resent": resent,
     }
     return verdict
 
@@ -155,24 +156,31 @@ def _placed(verdict: Verdict, logs: Logs, ledger: Ledger) -> Ledger:
     return Ledger(lines, ledger.unacknowledged)
 
 
-def _ledger(verdict: Verdict, logs: Logs, ledger: Ledger) -> None:
-    """The input log holds what was acknowledged, and nothing else but what a worker itself writes there."""
+def _ledger(verdict: Verdict, logs: Logs, ledger: Ledger) -> int:
+    """The input log holds what was acknowledged, and nothing else but what a worker itself writes there.
+
+    Returns how many records are there once more: a broker that is killed may forget which numbers a producer has used.
+    """
+    sent = {(line.topic, line.partition, line.time, line.digest) for line in ledger.lines}
     wanted = {(line.topic, line.partition, line.offset): line for line in ledger.lines}
     if len(wanted) != len(ledger.lines):
         verdict.damage("LEDGER", f"{len(ledger.lines) - len(wanted)} acknowledgements name a place that is taken")
-    unknown = 0
+    unknown = resent = 0
     for topic, records in logs.inputs.items():
         for record in records:
             place = (topic, record.partition, record.offset)
-            line = wanted.pop(place, None)
-            if line is None:
+            line, mark = wanted.pop(place, None), digest(record.key, record.value)
+            if line is None and (topic, record.partition, record.time, mark) in sent:
+                resent += 1
+            elif line is None:
                 unknown += topic != topics.CONTROL
-            elif line.digest != digest(record.key, record.value) or line.time != record.time:
+            elif line.digest != mark or line.time != record.time:
                 verdict.damage("LEDGER", f"{_at(*place)}: another record than the one that was acknowledged")
     if unknown > ledger.unacknowledged:
         verdict.damage("LEDGER", f"{unknown} records in the log, of which {ledger.unacknowledged} may be: never sent")
     for place in wanted:
         verdict.damage("LEDGER", f"{_at(*place)}: acknowledged, and not in the log")
+    return resent
 
 
 def _decisions(verdict: Verdict, logs: Logs, expected: Expected, *, complete: bool) -> Counter[tuple[str, str]]:

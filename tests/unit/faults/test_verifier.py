@@ -292,6 +292,16 @@ def test_record_that_was_never_sent_is_found(run: Recorded) -> None:
     assert _verify(run).found["LEDGER"] == 1
 
 
+def test_record_that_the_loads_own_producer_has_sent_twice_is_counted(run: Recorded) -> None:
+    """A broker that was killed does not know what it has; that the worker takes it once is in the other figures."""
+    records = run.logs.inputs[topics.USAGE]
+    last = max((record for record in records if record.partition == 0), key=lambda record: record.offset)
+    records.append(last._replace(offset=last.offset + 1))
+    verdict = verify(run.logs, run.ledger, complete=False)
+    assert verdict.found["LEDGER"] == 0
+    assert verdict.figures["resent"] == 1
+
+
 def test_acknowledged_record_that_is_gone_is_found(run: Recorded) -> None:
     line = run.ledger.lines[-1]
     run.ledger.lines.append(line._replace(offset=line.offset + 1_000))
