@@ -22,7 +22,7 @@ from streams.metrics import Metrics, StateCollector
 from streams.policy.model import Policy
 from streams.sentiment.scorer import Scorer
 from streams.settings import Settings
-from streams.shell import failpoints, memory, schema_lookup
+from streams.shell import failpoints, schema_lookup
 from streams.shell.app import create_app
 from streams.shell.audit import Audit
 from streams.shell.census import Census
@@ -34,6 +34,7 @@ from streams.shell.holds import Holds
 from streams.shell.in_thread import in_thread
 from streams.shell.lanes import PartitionLanes
 from streams.shell.letter_limit import records_before
+from streams.shell.memory import Heap
 from streams.shell.ownership import Ownership, copartitioned
 from streams.shell.pauses import Pauses
 from streams.shell.preflight import ends, patient_preflight, preflight
@@ -121,6 +122,7 @@ class StreamWorker:
         self.ticker = Ticker(settings, self.table, self.sender, codec)
         self.app = create_app(settings, self)
         self._assigned = False
+        self._heap = Heap()
         self._yardstick = Yardstick(settings, answer_timeout_s(settings))
         self.watchdog = Watchdog(
             settings,
@@ -310,7 +312,7 @@ class StreamWorker:
             self.status.on_ownership(recovering=True)
             await self.ownership.take(partitions, self.app.consumer_generation_id, self._standbys())
             self.status.on_ownership(recovering=False)
-            memory.settle()
+            self._heap.settle()
         except Exception as error:  # noqa: BLE001  no record may flow into a partition that is not recovered
             self.fail(error)
 

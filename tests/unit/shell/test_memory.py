@@ -8,10 +8,12 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from streams.shell.memory import settle
+from streams.shell import memory
+from streams.shell.memory import Heap
 
 _HEAPS = """
 import re, threading
@@ -31,7 +33,7 @@ held.wait()
 
 _KEPT = """
 import os
-from streams.shell.memory import settle
+from streams.shell.memory import Heap
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 pieces = [bytearray(60_000) for _ in range(1_000)]
@@ -60,17 +62,36 @@ class _Knot:
 def test_what_lived_at_one_take_over_and_no_more_is_gone_after_the_next() -> None:
     knot = _Knot()
     gone = weakref.ref(knot)
-    settle()
+    heap = Heap()
+    heap.settle()
     del knot
     gc.collect()
     assert gone() is not None, "the collector does not look at what was there"
-    settle()
+    heap.settle()
     assert gone() is None
+
+
+@pytest.mark.usefixtures("nothing_frozen")
+def test_collection_that_takes_long_is_not_made_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1_000.0)
+    made: list[float] = []
+
+    def collect() -> None:
+        made.append(clock.now)
+        clock.now += 2.0
+
+    monkeypatch.setattr(memory, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(memory.gc, "collect", collect)
+    heap = Heap()
+    for moment in (1_000.0, 1_010.0, 1_100.0, 1_211.0):
+        clock.now = moment
+        heap.settle()
+    assert made == [1_010.0, 1_211.0], "nothing was out of sight at first; then a hundred times two seconds pass"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries give back by themselves")
 def test_free_memory_below_what_is_in_use_is_given_back() -> None:
-    assert _printed(_KEPT, "settle()") > 40_000_000 > _printed(_KEPT, "settle")
+    assert _printed(_KEPT, "Heap().settle()") > 40_000_000 > _printed(_KEPT, "Heap()")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps of threads")
