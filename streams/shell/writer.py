@@ -81,7 +81,8 @@ class Writer:
         return {
             **producing(self._settings),
             "client.id": f"{self._settings.app_id}-{self._name}",
-            "linger.ms": 5,
+            # What is handed over at once makes batches already, and every emit and checkpoint waits several times.
+            "linger.ms": 1,
             # As the changelog and the dead letters take: a partition state holds the dead letters that wait in it.
             "message.max.bytes": max(LARGEST_RECORD, self._settings.max_record_bytes + 65_536),
             "queue.buffering.max.messages": 500_000,
