@@ -30,8 +30,8 @@ def run(case: Case) -> None:
         fourth = case.worker(f"w4-{turn}", session_timeout=session)
         fourth.until_logged("worker starts", 60 * case.patience)
         case.pause(case.rng.uniform(0.0, 1.5) * EVERY_S)
-        if fourth.stop(60) != 0:
-            raise CaseFailed(f"{fourth.name} did not stop in order:\n{fourth.output[-2000:]}")
+        if (code := fourth.stop(60)) != 0:
+            raise CaseFailed(f"{fourth.name} ended with {code} when asked to stop:\n{fourth.output[-2000:]}")
         case.pause(case.rng.uniform(0.0, EVERY_S))
     case.figure("joins", turn)
     position = case.progress()
