@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -51,10 +50,6 @@ def worker(
     share_arenas()
     rules = chosen_policy(settings)
     scorer = choose_scorer(settings.sentiment_model)
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: PLC0415  not on every platform
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
     try:
         code = StreamWorker(settings, rules, scorer, until_caught_up=until_caught_up).run()
