@@ -36,6 +36,8 @@ class Application:
         self.broker, self.tier, self.prefix = broker, tier, prefix
         self.app_id = f"{prefix}app"
         self.partitions = PARTITIONS
+        self.answer_s = 10.0
+        """Longest wait for an answer about the ends of a log."""
         self._created = False
         self._group: Consumer | None = None
 
@@ -87,7 +89,7 @@ class Application:
         """End offset of each partition of a topic, by its name on the brokers. Raises KafkaException."""
         reader = self._reader()
         return {
-            partition: watermarks(reader, TopicPartition(topic, partition), 10)[1]
+            partition: watermarks(reader, TopicPartition(topic, partition), self.answer_s)[1]
             for partition in range(self.partitions)
         }
 
