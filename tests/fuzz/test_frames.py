@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import json
 import random
@@ -258,7 +259,7 @@ def _spoil(rng: random.Random, part: Any) -> None:
     if rng.random() < 0.3:
         del holder[key]
     else:
-        holder[key] = rng.choice(_JUNK)
+        holder[key] = copy.deepcopy(rng.choice(_JUNK))  # else it may come to hold itself
 
 
 _JUNK: tuple[Any, ...] = (

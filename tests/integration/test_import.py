@@ -159,7 +159,7 @@ def test_a_broker_that_stops_answering_ends_the_import(prefix: str, tmp_path: Pa
     """What was not acknowledged is not called sent."""
     broker = EmbeddedBroker()
     broker.touch(prefix + USAGE)
-    settings = Settings(bootstrap_servers=broker.bootstrap, topic_prefix=prefix, delivery_timeout=1000)
+    settings = Settings(bootstrap_servers=broker.bootstrap, topic_prefix=prefix, delivery_timeout=5000)
     importer = Importer(settings, Codec(settings))
     events = list(read_history(_usage(tmp_path, 5), USAGE))
     importer.send(USAGE, "d", events, PARTITIONS, {})

@@ -47,6 +47,7 @@ print(before - resident())
 
 @pytest.fixture
 def nothing_frozen() -> Iterator[None]:
+    gc.unfreeze()
     yield
     gc.unfreeze()
 
