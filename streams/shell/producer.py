@@ -32,6 +32,8 @@ _AGAIN_S = 1.0
 """Wait before what was refused is sent again."""
 _RETRY_S = 3.0
 """Wait before another producer is tried in place of one that was refused for good."""
+_LATE_MS = 1_250
+"""What the client gives up may be so much older than its time-out: it looks once a second."""
 _FIRST_SHARE = 1 / 8
 """After this part of a session, rows do not follow the first one of a partition under the same lease."""
 
@@ -65,7 +67,7 @@ class Sender:
         self._made_with = rotation.tls_signature(settings)
         # A heartbeat lies back at most a quarter of a session, and what was then sent ends with its lease: both are
         # over before anybody else can own the account.
-        lease = max(500, settings.session_timeout // 2)
+        lease = max(500, min(settings.session_timeout // 2, 3 * settings.session_timeout // 4 - _LATE_MS))
         ends = {"message.timeout.ms": lease, "topic.metadata.propagation.max.ms": lease // 4}
         self._main = Writer(settings, "worker", {"message.timeout.ms": 0}, self._waiter, self._forget)
         self._leased = Writer(settings, "rows", ends, self._waiter, self._forget)
