@@ -83,9 +83,9 @@ class PartitionFold:
         self.tallies[topic, outcome] += 1
 
     def advance(self, topic: str, offset: int, time: int, limit: int) -> bool:
-        """Moves time towards a record that is about to be applied, as `apply` does, but fires `limit` timers at most.
+        """Moves time towards a record that comes next, as `apply` and `skip` do, but fires `limit` timers at most.
 
-        True when `apply` has no more than that to fire, so that it will not take long; else it is to be called again.
+        True when they have no more than that to fire, so that it will not take long; else it is to be called again.
         """
         if time <= self.state.stream_time or not self._timers or self._timers[0][0] > time:
             return True

@@ -164,21 +164,20 @@ class AccountTable:
         done, total = 0, len(records)
         begun: Owned | None = None
         while done < total:
-            owned = self._mine(partition, turn) if begun is None else self._same(partition, begun)
-            if owned is None:
+            owned = self.owned.get(partition)
+            # Nothing can be stored in the midst of a record: it is applied first, also when that is the last one.
+            mine = turn == self.turn if begun is None else owned is begun
+            if owned is None or not mine:
                 return total, None
-            if begun is not None:
-                # Nothing can be stored in the midst of a record: it is applied first, also when that is the last one.
-                count, pause = self._apply(owned, records[done : done + 1])
-            elif self._holds.reading_waits:
+            if begun is None and self._holds.reading_waits:
                 # What is applied now could not be stored, so it would only fill the memory.
                 await asyncio.sleep(_LOOK_S)
                 continue
-            elif self.make_room is not None and self._full(owned):
+            if begun is None and self.make_room is not None and self._full(owned):
                 await self.make_room()
                 continue
-            else:
-                count, pause = self._apply(owned, records[done : done + STEP])
+            step = STEP if begun is None else 1
+            count, pause = self._apply(owned, records[done : done + step])
             begun = owned if owned.fold.advancing else None
             if begun is None:
                 self._whole.set()
@@ -192,10 +191,6 @@ class AccountTable:
 
     def _mine(self, partition: int, turn: int) -> Owned | None:
         return self.owned.get(partition) if turn == self.turn else None
-
-    def _same(self, partition: int, owned: Owned) -> Owned | None:
-        """What is owned, unless it was given back since, whether or not it has come again."""
-        return owned if self.owned.get(partition) is owned else None
 
     async def between_records(self, *partitions: Owned) -> None:
         """Returns when none of these is in the midst of a record, so that it can be stored."""
@@ -317,11 +312,17 @@ class AccountTable:
             return self._unreadable(owned, topic, record, error)
         if reason is not None:
             return self._dead_letter(owned, topic, record, BadRecord(reason, REASONS[reason]))
-        if fold.advance(topic, offset, at, TIMERS):
-            if trace.ON:
-                owned.trace.applied(topics.RANKS[topic], offset)
+        if self._reach(owned, topic, offset, at):
             fold.apply(topic, offset, at, event)
         return None
+
+    def _reach(self, owned: Owned, topic: str, offset: int, at: int) -> bool:
+        """Moves time to the record that is applied next; False while more timers fire before it."""
+        if not owned.fold.advance(topic, offset, at, TIMERS):
+            return False
+        if trace.ON:
+            owned.trace.applied(topics.RANKS[topic], offset)
+        return True
 
     def _settle(self, owned: Owned) -> None:
         """Takes what the fold handed out, in one go with applying.
@@ -371,11 +372,11 @@ class AccountTable:
             window = owned.windows[topic] = LetterWindow(offset)
         if not window.allows(offset, self._settings.max_dead_letter_ratio):
             return OverLimit(topic, record.partition, error, *window.count(offset))
-        window.add(offset)
         fold = owned.fold
-        if trace.ON:
-            owned.trace.applied(topics.RANKS[topic], offset)
         at = record.timestamp if EARLIEST <= record.timestamp < LATEST else fold.state.stream_time
+        if not self._reach(owned, topic, offset, at):
+            return None
+        window.add(offset)
         if fold.skip(topic, offset, at):
             letter = dead_letters.dead_letter(record, error, at)
             fold.state.outbox.append(letter)

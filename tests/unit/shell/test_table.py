@@ -1,6 +1,7 @@
 """The account table: applying, dead-lettering, and what is left alone."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -135,17 +136,25 @@ def _tick() -> Slice:
     return piece(record(topics.CONTROL, 0, value, b"control", at))
 
 
-async def test_record_that_fires_many_timers_gives_the_event_loop_its_turns() -> None:
+def _poison() -> Slice:
+    return piece(record(topics.CONTROL, 0, b"poison", b"control", START + 2 * HOUR))
+
+
+@pytest.mark.parametrize(("made_of", "letters"), [(_tick, 0), (_poison, 1)], ids=["tick", "dead letter"])
+async def test_record_that_fires_many_timers_gives_the_event_loop_its_turns(
+    made_of: Callable[[], Slice], letters: int
+) -> None:
     """At the end of a day all accounts have one; a rebalance must not wait for them all."""
     made = table(0)
     owned = _sleeping(made, 10 * TIMERS)
-    applying = asyncio.ensure_future(made.apply_slice(_tick()))
+    applying = asyncio.ensure_future(made.apply_slice(made_of()))
     turns = 0
     while not applying.done():
         turns += 1
         await asyncio.sleep(0)
     assert turns > 9
     assert owned.fold.state.applied == {topics.CONTROL: 0}
+    assert len(owned.fold.state.outbox) == letters
     assert not any(account.timers.get("guard") == START + HOUR for account in owned.fold.accounts.values())
 
 
