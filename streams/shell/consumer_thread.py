@@ -16,7 +16,7 @@ from faust.types import TP
 
 from streams.shell import rotation
 from streams.shell.backoff import growing
-from streams.shell.group import commit, committed, knows_coordinator, look_after
+from streams.shell.group import commit, committed, knows_coordinator, look_after, member_id
 from streams.shell.holds import BROKER
 from streams.shell.host import Hosted
 
@@ -149,7 +149,7 @@ class MergedConsumerThread(driver.AIOKafkaConsumerThread):
     async def look_after(self) -> tuple[BaseException | None, bool, str]:
         """What aiokafka's background work stumbled over, whether a broker leads the group, and this member's id."""
         consumer = self._ensure_consumer()
-        return look_after(consumer), knows_coordinator(consumer), consumer._coordinator.member_id  # noqa: SLF001
+        return look_after(consumer), knows_coordinator(consumer), member_id(consumer)
 
 
 def pauses() -> Iterator[float]:

@@ -131,6 +131,12 @@ def knows_coordinator(consumer: AIOKafkaConsumer) -> bool:
     return coordinator is None or coordinator.coordinator_id is not None
 
 
+def member_id(consumer: AIOKafkaConsumer) -> str:
+    """This member's id in the group; empty before it has one."""
+    coordinator = consumer._coordinator  # noqa: SLF001
+    return "" if coordinator is None else str(coordinator.member_id)
+
+
 def _ended(task: asyncio.Task[object]) -> BaseException:
     if task.cancelled():
         return asyncio.CancelledError()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import time
@@ -19,9 +18,7 @@ def share_arenas() -> bool:
     clients of Kafka start some threads for every recovery. Two heaps are enough for threads that wait for the network,
     or for Python's lock.
     """
-    with contextlib.suppress(AttributeError, OSError):
-        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS))
-    return False
+    return _ask_glibc("mallopt", _M_ARENA_MAX, _ARENAS)
 
 
 class Heap:
@@ -44,5 +41,12 @@ class Heap:
             gc.collect()
             self._again_at = began + _SHARE * (time.monotonic() - began)
         gc.freeze()
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)
+        _ask_glibc("malloc_trim", 0)
+
+
+def _ask_glibc(function: str, *args: int) -> bool:
+    """False when it does not do it, as other C libraries do not know the function."""
+    try:
+        return bool(getattr(ctypes.CDLL(None), function)(*args))
+    except (AttributeError, OSError):
+        return False
