@@ -115,7 +115,8 @@ class OutputReader:
         consumer.assign([TopicPartition(name, partition, -2) for name, partition in places])
         self._consumer = consumer
         self._denied.clear()
-        self._heard()
+        self.trouble = None
+        self._heard_at = time.monotonic()
 
     def _topics(self, consumer: Consumer) -> dict[str, Any]:
         deadline = time.monotonic() + _METADATA_SECONDS
@@ -151,14 +152,22 @@ class OutputReader:
         if self._consumer is None:
             raise RuntimeError("open() comes first")
         records = []
+        heard = False
         for message in self._consumer.consume(_BATCH, timeout):
             error = message.error()
-            if error is not None:
-                self._on_message_error(error, message)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
+                self._on_message_error(error, message.topic() or "")
                 continue
-            self._heard(message.topic())
-            if (record := self._decode(message)) is not None:
+            heard = True
+            if self.trouble is not None:
+                self._on_good_news(message.topic() or "")
+            if error is not None:
+                self._behind.discard((message.topic() or "", message.partition() or 0))
+                self.caught_up = not self._behind
+            elif (record := self._decode(message)) is not None:
                 records.append(record)
+        if heard:
+            self._heard_at = time.monotonic()
         return records
 
     def insist(self) -> None:
@@ -209,21 +218,15 @@ class OutputReader:
             raise OutputsUnavailable(f"the schema registry does not answer: {error}") from error
         return OutputRecord(topic, message.partition() or 0, message.offset() or 0, account_id, record)
 
-    def _on_message_error(self, error: KafkaError, message: Message) -> None:
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's public name for it
-            self._heard(message.topic())
-            self._behind.discard((message.topic() or "", message.partition() or 0))
-            self.caught_up = not self._behind
-        elif cure(error) is Cure.RIGHT:
-            topic = message.topic() or ""
+    def _on_message_error(self, error: KafkaError, topic: str) -> None:
+        if cure(error) is Cure.RIGHT:
             what = f"topic {topic}" if topic else "the output topics"
             self.trouble = self._denied[topic] = f"{what} cannot be read: {error.str()}; {_RIGHTS}"
         else:
             self.trouble = error.str()
 
-    def _heard(self, topic: str | None = None) -> None:
-        self._heard_at = time.monotonic()
-        for name in (topic or "", ""):
+    def _on_good_news(self, topic: str) -> None:
+        for name in (topic, ""):
             self._denied.pop(name, None)
         self.trouble = next(iter(self._denied.values()), None)
 
