@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import logging
 import os
 import shutil
 import uuid
@@ -49,6 +50,15 @@ def real_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBroker
         yield broker
     # The log stays beside the other files of the run.
     shutil.rmtree(broker.directory / "data", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_handlers_as_they_were() -> Iterator[None]:
+    """A command that runs in this process logs to a stream that is closed with its test."""
+    handlers = logging.getLogger().handlers
+    before = handlers[:]
+    yield
+    handlers[:] = before
 
 
 @pytest.fixture
