@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from faust.types import TP
@@ -55,7 +55,6 @@ _SHARE = 4
 """Times that the last checkpoint took before the next one begins: at most a fifth of the time goes into them."""
 
 Commit = Callable[[Mapping[TP, int]], Awaitable[bool]]
-T = TypeVar("T")
 
 
 class _Owed(Exception):  # noqa: N818  no error: the attempt is to be made again

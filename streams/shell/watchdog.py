@@ -171,11 +171,15 @@ class Watchdog:
                 return
 
     def _send_beat(self) -> bool:
+        """False when no loop is left, or it is closed: the worker is at its end."""
         self._beating = True
+        loop = next(iter(self._loops()), None)
+        if loop is None:
+            return False
         try:
-            next(iter(self._loops())).call_soon_threadsafe(self._beat)
+            loop.call_soon_threadsafe(self._beat)
         except RuntimeError:
-            return False  # the loop is closed: the worker is at its end
+            return False
         return True
 
     def _beat(self) -> None:

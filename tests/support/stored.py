@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -39,6 +39,7 @@ def reader(bootstrap: str, group: str) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.message.max.bytes": 8 << 20,
+            "fetch.wait.max.ms": 100,
         }
     )
 
@@ -48,39 +49,45 @@ def read_topic(
 ) -> list[Stored]:
     """Every record of a topic, partition by partition. Raises TimeoutError; a topic that does not exist is empty."""
     consumer = reader(bootstrap, "oracle")
-    found: list[Stored] = []
     try:
         metadata = consumer.list_topics(topic, timeout=30).topics.get(topic)
         if metadata is None or metadata.error is not None:
             return []
-        for partition in sorted(metadata.partitions):
-            low, high = watermarks(consumer, TopicPartition(topic, partition), timeout)
-            for batch in _read(consumer, TopicPartition(topic, partition, low), high, timeout):
-                found += batch
-                told(len(batch))
+        # All of them before anything is read: a fetch that waits for news would keep every answer behind it waiting.
+        bounds = {
+            partition: watermarks(consumer, TopicPartition(topic, partition), timeout)
+            for partition in sorted(metadata.partitions)
+        }
+        found: dict[int, list[Stored]] = {partition: [] for partition in bounds}
+        for record in _read(consumer, topic, bounds, timeout):
+            found[record.partition].append(record)
+            told(1)
     finally:
         consumer.close()
-    return found
+    return [record for records in found.values() for record in records]
 
 
-def _read(consumer: Consumer, start: TopicPartition, end: int, timeout: float) -> Iterator[list[Stored]]:
-    place, position = f"{start.topic}/{start.partition}", start.offset
-    if position < end:
-        consumer.assign([start])
+def _read(consumer: Consumer, topic: str, bounds: Mapping[int, tuple[int, int]], timeout: float) -> Iterator[Stored]:
+    """Records from the first to the second offset of each partition, and perhaps some behind it."""
+    left = {partition: end for partition, (start, end) in bounds.items() if start < end}
+    positions = {partition: start for partition, (start, _) in bounds.items()}
+    consumer.assign([TopicPartition(topic, partition, positions[partition]) for partition in left])
     deadline = time.monotonic() + timeout
-    while position < end:
+    while left:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{place} could be read up to {position} of {end} only")
-        batch: list[Stored] = []
-        for message in consumer.consume(10_000, 0.2):
-            error, offset = message.error(), message.offset() or 0
+            read = ", ".join(f"{partition} up to {positions[partition]} of {end}" for partition, end in left.items())
+            raise TimeoutError(f"{topic} could not be read to its end: partition {read} only")
+        first = consumer.poll(0.2)
+        # A call for many waits until its time is up, even when the end was reached long before.
+        for message in [] if first is None else [first, *consumer.consume(10_000, 0)]:
+            error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
             if error is None:
                 key, value, headers = message.key(), message.value(), tuple(message.headers() or ())
-                position = offset + 1
-                batch.append(Stored(start.partition, offset, key, value, headers, message.timestamp()[1]))  # type: ignore[arg-type]  # bytes: no deserializer is set
+                positions[partition] = offset + 1
+                yield Stored(partition, offset, key, value, headers, message.timestamp()[1])  # type: ignore[arg-type]  # bytes: no deserializer is set
             elif error.code() == KafkaError._PARTITION_EOF:
-                # Not `end`: a fetch that was under way before may tell of an end that was passed since.
-                position = max(position, offset)
+                # Not the end: a fetch that was under way before may tell of an end that was passed since.
+                positions[partition] = max(positions[partition], offset)
             elif not error.retriable():
                 raise KafkaException(error)
-        yield batch
+        left = {partition: end for partition, end in left.items() if positions[partition] < end}

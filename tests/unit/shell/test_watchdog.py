@@ -32,6 +32,7 @@ class Bench:
         self.offsets = Offsets(5, 9)
         self.answers = True
         self.loop = asyncio.new_event_loop()
+        self.loops = [self.loop]
         self.failed: list[BaseException] = []
         self.found: list[Stall | None] = []
         self.held: list[str] = []
@@ -41,7 +42,7 @@ class Bench:
             lambda: View(1, False, True, {PLACE: Reached(9, 8, True, 4)}),  # noqa: FBT003  shortest so
             self._ask,
             self.failed.append,
-            lambda: [self.loop],
+            lambda: self.loops,
             self.found.append,
             lambda names, _seconds: self.held.extend(names),
             settle_s=0.0,
@@ -195,6 +196,16 @@ def test_a_stop_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_loop_that_is_closed_is_the_end_of_the_watch() -> None:
     bench = Bench()
     bench.loop.close()
+    bench.watchdog.start()
+    bench.watchdog._threads[0].join(DEADLINE_S)
+    bench.watchdog.stop()
+    assert not bench.failed
+
+
+def test_no_loop_that_is_left_is_the_end_of_the_watch() -> None:
+    bench = Bench()
+    bench.loop.close()
+    bench.loops.clear()
     bench.watchdog.start()
     bench.watchdog._threads[0].join(DEADLINE_S)
     bench.watchdog.stop()
