@@ -26,6 +26,7 @@ _QUEUED_KIB = 16_384
 """What a reader fetches ahead: a log that is longer than memory is read in pieces, however many are read at once."""
 # A call returns when the batch is full or the time is up, even when the end was reached long before.
 _WAIT_S = 0.05
+_FETCH_WAIT_MS = 50
 _PROGRESS_S = 5.0
 _ANSWER_S = 3.0
 _AGAIN_S = 0.2
@@ -224,6 +225,8 @@ def reader(settings: Settings, *, eof: bool) -> Consumer:
             "queued.max.messages.kbytes": _QUEUED_KIB,
             # Looked at again that soon; the default of a second would be most of the time of a recovery.
             "fetch.queue.backoff.ms": 10,
+            # Where the log ends is asked on the same connection, behind a fetch that waits for news.
+            "fetch.wait.max.ms": _FETCH_WAIT_MS if eof else 500,
             # A byte that was changed on a disk may still read as a state, with other figures.
             "check.crcs": True,
             # An outage is told by the hold; the client would tell it for every attempt to connect.
