@@ -24,7 +24,7 @@ from streams.shell.acls import Right
 from streams.shell.admin import Admin, BrokerUnreachable
 from streams.shell.codec import Codec
 from streams.shell.failure import Unrecoverable
-from streams.shell.holds import Holds
+from streams.shell.holds import DENIED, Holds
 from streams.shell.outgoing import Outgoing
 from streams.shell.preflight import preflight
 from streams.shell.producer import Sender
@@ -237,11 +237,13 @@ async def test_writing_waits_for_a_right_even_when_the_client_has_failed_for_goo
     broker.create_topic(topic, 1)
     sender = Sender(Settings(**scram(broker), app_id=f"{prefix}app"), holds := Holds())
     try:
-        await sender.send([Outgoing(topic, b"k", f"{number}".encode(), 0) for number in range(200)])
-        waiting = asyncio.create_task(sender.flush())
-        while not ({"denied"} & set(holds.reasons)):
-            await asyncio.sleep(0.05)
-            assert not waiting.done()
+        waiting = asyncio.create_task(
+            sender.deliver([Outgoing(topic, b"k", f"{number}".encode(), 0) for number in range(200)])
+        )
+        async with asyncio.timeout(60):
+            while DENIED not in holds.reasons:
+                await asyncio.sleep(0.05)
+                assert not waiting.done()
         await asyncio.sleep(4)
         broker.allow(WORKER, [Right("topic", topic, "Write")])
         await asyncio.wait_for(waiting, 60)
