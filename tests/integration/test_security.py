@@ -423,4 +423,4 @@ def test_no_secret_leaves_by_a_running_worker(broker: SecureBroker, names: Optio
         assert worker.stop() == 0
     whole = "\n".join([*seen, worker.output])
     assert CLEAR_SECRET not in whole, _around(whole, CLEAR_SECRET)
-    assert "Request to" in whole, "the log was not at its most talkative"
+    assert '"level": "debug", "logger": "aiokafka' in whole, "the log was not at its most talkative"
