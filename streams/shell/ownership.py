@@ -128,6 +128,8 @@ class Ownership:
         self.generation = generation
         began = time.monotonic()
         wanted = sorted(partitions)
+        if wanted:
+            self._sender.open()  # anew after a purge
         warm = {partition: self._warm(partition) for partition in wanted}
         parked, self._parked = self._parked, {}
         jobs = [self._recover(partition, generation, cancelled, *warm[partition]) for partition in wanted]

@@ -73,6 +73,11 @@ class Sender:
         self._leased = Writer(settings, "rows", ends, self._waiter, self._forget)
         self._writers = {SENDING: self._main, ROWS: self._leased}
 
+    def open(self) -> None:
+        """Connects; to be called some time before there is something to send, which would wait for it."""
+        for writer in self._writers.values():
+            writer.open()
+
     async def send(self, records: Iterable[Outgoing]) -> int:
         """Hands records to the producer, in order; returns how many. They are not stored before `flush` returns."""
         return await self._hand_over(SENDING, records, self._refused)

@@ -192,6 +192,7 @@ class StreamWorker:
             return 0
         if not loop.run_until_complete(self._unless_asked(schema_lookup.prepare(self._settings, self._lookup))):
             return 0
+        self.sender.open()  # connected by the time that the group gives out partitions
         self._spawn(self.checkpointer.emit_forever(), loop)
         self._spawn(self.checkpointer.checkpoint_forever(), loop)
         self._spawn(self.census.run(), loop)

@@ -76,6 +76,10 @@ class Writer:
             rotation.keep_fresh(self._settings, self._made)
         return self._made
 
+    def open(self) -> None:
+        """Makes the producer now. It takes half a second until it has its number from the brokers, and may send."""
+        _ = self._producer
+
     def config(self) -> dict[str, Any]:
         """The client's configuration. Raises SettingsError for files that cannot be used."""
         return {

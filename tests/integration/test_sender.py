@@ -78,6 +78,16 @@ async def lonely(prefix: str) -> AsyncIterator[Made]:
     result.sender.close()
 
 
+async def test_opened_sender_has_its_numbers_before_there_is_anything_to_send(made: Made, faults: MockFaults) -> None:
+    """To ask for them takes half a second, which the first interventions would wait."""
+    faults.track()
+    made.sender.open()
+    await made.until(lambda: faults.tracked()[Request.INIT_PRODUCER_ID] == 2)
+    await made.sender.deliver([made.record(1)])
+    assert await made.sender.lease([made.record(2)]) == set()
+    assert faults.tracked()[Request.INIT_PRODUCER_ID] == 2
+
+
 async def test_waiting_for_brokers_is_a_hold_and_no_error(lonely: Made) -> None:
     await lonely.sender.send([lonely.record(1)])
     waiting = asyncio.ensure_future(lonely.sender.flush())
