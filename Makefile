@@ -44,7 +44,7 @@ test: $(READY) ## lint, types and every test
 	@$(MAKE) types
 	@$(PYTEST) -m 'not chaos'
 
-test-chaos: $(READY) ## the long tests of faults and security, about half an hour
+test-chaos: $(READY) ## the long tests of faults and security, about forty minutes
 	@$(PYTEST) -m chaos
 
 test-fast: $(READY) ## the tests that need neither Kafka nor a browser nor patience
