@@ -87,7 +87,9 @@ class PartitionFold:
 
         True when they have no more than that to fire, so that it will not take long; else it is to be called again.
         """
-        if time <= self.state.stream_time or not self._timers or self._timers[0][0] > time:
+        # In the midst of a record time may be there already, with more timers that are due at that moment.
+        nothing_due = time <= self.state.stream_time or not self._timers or self._timers[0][0] > time
+        if nothing_due and not self.advancing:
             return True
         self.advancing = not self._advance(time, Origin(topic, self.state.partition, offset), limit)
         return not self.advancing

@@ -6,6 +6,8 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams import fold as core
 from streams import topics
@@ -327,6 +329,25 @@ def test_fold_that_is_taken_up_from_its_states_goes_on_as_if_nothing_had_happene
     assert first.fold.outputs + second.fold.outputs == undisturbed.fold.outputs
     assert second.fold.state == undisturbed.fold.state
     assert second.fold.accounts == undisturbed.fold.accounts
+
+
+@given(
+    dues=st.lists(st.integers(1, 5), min_size=1, max_size=12),
+    ticks=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    limit=st.integers(1, 4),
+)
+def test_timers_that_fire_in_pieces_are_those_that_fire_at_once(dues: list[int], ticks: list[int], limit: int) -> None:
+    """Also those that are due at the very time of a record, however many they are."""
+    timers = [(f"a{number}", START + due) for number, due in enumerate(dues)]
+    pieces, whole = sleeping(*timers), sleeping(*timers)
+    for offset, at in enumerate(ticks):
+        tick(whole, START + at)
+        while not pieces.advance(topics.CONTROL, offset, START + at, limit):
+            assert pieces.advancing
+        assert not pieces.advancing
+        tick(pieces, START + at)
+        assert pieces.state == whole.state
+        assert pieces.accounts == whole.accounts
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5])

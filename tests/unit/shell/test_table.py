@@ -120,11 +120,11 @@ async def test_dead_letters_beyond_the_limit_wait_for_a_checkpoint(monkeypatch: 
     assert set(owned.fold.accounts) == {"a"}
 
 
-def _sleeping(made: AccountTable, accounts: int) -> Owned:
-    """Partition 0 with accounts that all have a timer in an hour."""
+def _sleeping(made: AccountTable, accounts: int, hours: int = 1) -> Owned:
+    """Partition 0 with accounts that all have a timer in some hours."""
     before = made.owned[0].fold
     names = [f"a{number}" for number in range(accounts)]
-    sleepers = {name: AccountState(name, timers={"guard": START + HOUR}) for name in names}
+    sleepers = {name: AccountState(name, timers={"guard": START + hours * HOUR}) for name in names}
     state = replace(before.state, stream_time=START)
     made.owned[0] = Owned(PartitionFold(state, sleepers, before.policy, before._load), epoch=7)
     return made.owned[0]
@@ -156,6 +156,15 @@ async def test_record_that_fires_many_timers_gives_the_event_loop_its_turns(
     assert owned.fold.state.applied == {topics.CONTROL: 0}
     assert len(owned.fold.state.outbox) == letters
     assert not any(account.timers.get("guard") == START + HOUR for account in owned.fold.accounts.values())
+
+
+async def test_all_timers_that_are_due_at_a_record_fire_before_it() -> None:
+    """Many accounts have one at the same midnight, and so have the records of a daily feed."""
+    made = table(0)
+    owned = _sleeping(made, 3 * TIMERS, hours=2)
+    await made.apply_slice(_tick())
+    assert not owned.fold.advancing
+    assert not any(account.timers.get("guard") == START + 2 * HOUR for account in owned.fold.accounts.values())
 
 
 async def test_record_under_way_is_applied_to_its_end_when_partitions_are_given_back() -> None:
