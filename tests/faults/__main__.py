@@ -1,7 +1,7 @@
 """Runs rows of the fault plan and reports.
 
-python -m tests.faults                     all rows, once
-python -m tests.faults --seeds 3 --jobs 3  all rows with three seeds, three runs at a time
+python -m tests.faults                     all rows, once, three runs at a time
+python -m tests.faults --seeds 3 --jobs 1  all rows with three seeds, one after the other
 python -m tests.faults --row 7 --seed 3    one run of one row
 python -m tests.faults --list              what there is
 """
@@ -30,6 +30,8 @@ from tests.support.kafka import unavailable_reason
 console = Console(width=None if sys.stdout.isatty() else 200)  # in a file, the table is read in one piece
 _UNLISTED = {32}
 """Rows that run only when they are asked for: they take longer than all the others."""
+_JOBS = 3
+"""Runs mostly wait, for sessions and leases to end: three at a time keep two cores busy and not more."""
 
 
 def main() -> int:
@@ -48,6 +50,8 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
     plan = list(_plan(asked, chosen))
+    if len(plan) > 1:
+        console.print(f"{len(plan)} runs, {asked.jobs} at a time, each reported as it ends", highlight=False)
     done = _together(asked, plan) if asked.jobs > 1 and len(plan) > 1 else _alone(asked, plan, directory)
     try:
         for run in done:
@@ -148,7 +152,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 1 to N of each row (1)")
     parser.add_argument("--variant", action="append", help="only this variant of the row; may be repeated")
     parser.add_argument("--tier", action="append", choices=[tier.value for tier in Tier], help="only on this tier")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many runs at a time (1)")
+    parser.add_argument("--jobs", type=int, default=_JOBS, metavar="N", help=f"so many runs at a time ({_JOBS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep logs and evidence of all runs here")
     parser.add_argument("--bootstrap", metavar="HOST:PORT", help="a running broker to use instead of one real broker")
