@@ -87,7 +87,10 @@ async def commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, in
         async with coordinator._commit_lock:  # noqa: SLF001
             if generation < 0 or coordinator.generation != generation:
                 raise Moved
-            await asyncio.shield(coordinator._do_commit_offsets(assignment, made))  # noqa: SLF001
+            attempt = create_task(coordinator._do_commit_offsets(assignment, made))  # noqa: SLF001
+            # Whoever stops waiting has counted it as failed; it may still fail when the connection is known to be gone.
+            attempt.add_done_callback(_ended)
+            await asyncio.shield(attempt)
     except _MOVED as error:
         raise Moved from error
 

@@ -1,7 +1,7 @@
 """What stock Faust loses, doubles or stops under everyday faults, and that the worker does not.
 
 A test of stock Faust that fails means that a release has closed the hole: then it can go, and perhaps our own code with
-it. `make test` runs all of them; `pytest -m "not slow"` none.
+it. `make test-chaos` runs them.
 """
 
 from __future__ import annotations

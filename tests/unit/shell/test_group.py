@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,6 +56,26 @@ async def test_without_a_group_nothing_is_committed() -> None:
     consumer: Any = Consumer(-1)
     with pytest.raises(Moved):
         await commit(consumer, {PLACE: 3}, -1)
+
+
+async def test_commit_that_nobody_waits_for_any_more_fails_in_silence() -> None:
+    """Who asked has counted it as failed by then; the event loop must not report it once more, as an error."""
+    consumer: Any = Consumer(7)
+    broken, reported = asyncio.Event(), []
+
+    async def lost(_assignment: Any, _offsets: Any) -> None:
+        await broken.wait()
+        raise kafka.KafkaConnectionError
+
+    consumer._coordinator._do_commit_offsets = lost
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(commit(consumer, {PLACE: 3}, 7), 0.01)
+    broken.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert not reported
 
 
 @pytest.mark.parametrize("found", [kafka.for_code(82)(), kafka.KafkaError(repr(kafka.for_code(82)()))])
