@@ -48,7 +48,8 @@ class _Children:
     def _run(self, arguments: tuple[str, ...]) -> list[Run]:
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch) / "report.json"
-            command = [sys.executable, "-m", "tests.faults", *arguments, f"--json={report}"]
+            # A row may have several forms: they follow each other, in this process.
+            command = [sys.executable, "-m", "tests.faults", *arguments, "--jobs=1", f"--json={report}"]
             with self._lock:
                 if self._over:
                     return []
